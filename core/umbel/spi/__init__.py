@@ -1,0 +1,38 @@
+"""The contracts that plugins fulfil, one a module. They import only :mod:`umbel.model`.
+
+Each is a batch contract: sequences in, sequences out. Each has under ten methods that must be written. Capabilities
+are frozen data, false unless declared; ``umbel.testing`` tests what is declared.
+"""
+
+from __future__ import annotations
+
+from umbel.spi.backend import BackendCapabilities, ResultBackend
+from umbel.spi.committer import Committer
+from umbel.spi.joint import JointBackend, JointTransport
+from umbel.spi.pool import Executor, Job, Pool, PoolCapabilities, PoolListener, PoolOptions
+from umbel.spi.router import Router
+from umbel.spi.scheduler import ScheduleEntry, Scheduler
+from umbel.spi.serializer import Compressor, Serializer
+from umbel.spi.transport import Consumer, Transport, TransportCapabilities
+
+__all__ = [
+    "BackendCapabilities",
+    "Committer",
+    "Compressor",
+    "Consumer",
+    "Executor",
+    "Job",
+    "JointBackend",
+    "JointTransport",
+    "Pool",
+    "PoolCapabilities",
+    "PoolListener",
+    "PoolOptions",
+    "ResultBackend",
+    "Router",
+    "ScheduleEntry",
+    "Scheduler",
+    "Serializer",
+    "Transport",
+    "TransportCapabilities",
+]

@@ -1,0 +1,45 @@
+"""The contracts of a serializer and of a compressor."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+__all__ = ["Compressor", "Serializer"]
+
+
+class Serializer(ABC):
+    """Turns values into bytes and back. Thread-safe, stateless.
+
+    ``is_safe`` says that ``loads`` runs no code of the sender's choosing; an unsafe one is refused unless
+    ``accept_content`` names it.
+    """
+
+    name: ClassVar[str]
+    content_type: ClassVar[str]
+    content_encoding: ClassVar[str] = "utf-8"
+    is_safe: ClassVar[bool] = False
+
+    @abstractmethod
+    def dumps(self, value: Any) -> bytes:
+        """Encode *value*. Raises ``TypeError`` or ``ValueError`` for what it cannot hold."""
+
+    @abstractmethod
+    def loads(self, data: bytes) -> Any:
+        """Decode *data*. Raises ``ValueError`` (or a subclass) for bytes that are not its own."""
+
+
+class Compressor(ABC):
+    """Makes bytes smaller and restores them. Thread-safe, stateless."""
+
+    name: ClassVar[str]
+    aliases: ClassVar[tuple[str, ...]] = ()
+    content_type: ClassVar[str]
+
+    @abstractmethod
+    def compress(self, data: bytes) -> bytes:
+        """Return *data* compressed."""
+
+    @abstractmethod
+    def decompress(self, data: bytes, max_bytes: int | None = None) -> bytes:
+        """Restore *data*; raises ``ValueError`` for bytes that are damaged, or that grow beyond *max_bytes*."""
