@@ -1,0 +1,1 @@
+"""How a call becomes a publication: options, routing, encoding, and the publisher."""

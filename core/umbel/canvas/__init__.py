@@ -1,0 +1,1 @@
+"""Workflows: signatures and what is composed of them."""

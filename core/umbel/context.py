@@ -1,0 +1,206 @@
+"""What a running task knows of its call: ``task.request``.
+
+The stack of running calls lives in one context variable, so that each thread and each coroutine has its own. A frame is
+(task, request, the frame below); the worker pushes one for each job, a direct call ``task(...)`` pushes one too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from umbel.model import Publication
+    from umbel.task import Task
+
+__all__ = ["Context", "Frame", "current_request", "current_task", "pop_frame", "push_frame", "top_frame"]
+
+
+class Context:
+    """The request of a running call: mutable, and free to carry attributes of the task's own (B500).
+
+    Made by the worker with :meth:`from_message`, by ``apply()`` and by direct calls. What is not known of a call is at
+    its default: ``id`` is ``None`` and ``called_directly`` true outside of any worker. ``timelimit`` is (hard, soft) in
+    seconds. ``chain`` is what follows, last first; ``callbacks``, ``errbacks``, ``chain`` and ``chord`` are plain dicts.
+
+    ``outbox`` is a list in a worker: what :meth:`umbel.Task.retry` has to publish is appended to it and leaves with the
+    commit of this attempt. It is ``None`` elsewhere.
+    """
+
+    id: str | None = None
+    task: str | None = None
+    args: Sequence[Any] | None = None
+    kwargs: Mapping[str, Any] | None = None
+    retries: int = 0
+    eta: str | None = None
+    expires: str | None = None
+    root_id: str | None = None
+    parent_id: str | None = None
+    group: str | None = None
+    group_index: int | None = None
+    chord: Any = None
+    chain: list[Any] | None = None
+    callbacks: list[Any] | None = None
+    errbacks: list[Any] | None = None
+    origin: str | None = None
+    hostname: str | None = None
+    delivery_info: dict[str, Any] | None = None
+    reply_to: str | None = None
+    correlation_id: str | None = None
+    is_eager: bool = False
+    called_directly: bool = True
+    timelimit: Sequence[float | None] | None = None
+    headers: dict[str, Any] | None = None
+    properties: dict[str, Any] | None = None
+    stamps: dict[str, Any] | None = None
+    stamped_headers: list[str] | None = None
+    shadow: str | None = None
+    replaced_task_nesting: int = 0
+    utc: bool = True
+    logfile: str | None = None
+    loglevel: int | None = None
+    ignore_result: bool = False
+    argsrepr: str | None = None
+    kwargsrepr: str | None = None
+    content_type: str | None = None
+    compression: str | None = None
+    delivery_count: int = 1
+    queue: str | None = None
+    #: Results of the calls made by this one, as result tuples or results: the ``children`` of its own result.
+    children: list[Any]
+    outbox: list[Publication] | None = None
+    #: True once the task's ``__call__`` runs for this request, so that ``super().__call__`` opens no second one.
+    entered: bool = False
+
+    def __init__(self, **fields: Any) -> None:
+        self.children = []
+        self.__dict__.update(fields)
+
+    @classmethod
+    def from_message(
+        cls,
+        headers: dict[str, Any],
+        properties: dict[str, Any],
+        args: list[Any],
+        kwargs: dict[str, Any],
+        embed: Mapping[str, Any],
+        *,
+        delivery: tuple[str, str, str, int, bool, int],
+        hostname: str | None = None,
+        logfile: str | None = None,
+        loglevel: int | None = None,
+        content_type: str | None = None,
+    ) -> Context:
+        """Return the request that a normalized message (full protocol 2 headers) asks for.
+
+        *delivery* is (queue, exchange, routing_key, priority, redelivered, delivery_count). An errback in the form of
+        ``handler(request, exc, traceback)`` gets its arguments back as objects: run the task with ``request.args``.
+        """
+        queue, exchange, routing_key, priority, redelivered, count = delivery
+        get = headers.get
+        request = cls.__new__(cls)
+        request.__dict__ = {
+            "id": headers["id"],
+            "task": headers["task"],
+            "args": args,
+            "kwargs": kwargs,
+            "retries": get("retries") or 0,
+            "eta": get("eta"),
+            "expires": get("expires"),
+            "root_id": get("root_id") or headers["id"],
+            "parent_id": get("parent_id"),
+            "group": get("group"),
+            "group_index": get("group_index"),
+            "chord": embed.get("chord"),
+            "chain": embed.get("chain"),
+            "callbacks": embed.get("callbacks"),
+            "errbacks": embed.get("errbacks"),
+            "origin": get("origin"),
+            "hostname": hostname,
+            "delivery_info": {
+                "exchange": exchange,
+                "routing_key": routing_key,
+                "priority": priority,
+                "redelivered": redelivered,
+            },
+            "reply_to": properties.get("reply_to"),
+            "correlation_id": properties.get("correlation_id"),
+            "called_directly": False,
+            "timelimit": get("timelimit"),
+            "headers": headers,
+            "properties": properties,
+            "stamps": get("stamps"),
+            "stamped_headers": get("stamped_headers"),
+            "shadow": get("shadow"),
+            "replaced_task_nesting": get("replaced_task_nesting") or 0,
+            "logfile": logfile,
+            "loglevel": loglevel,
+            "ignore_result": bool(get("ignore_result")),
+            "argsrepr": get("argsrepr"),
+            "kwargsrepr": get("kwargsrepr"),
+            "content_type": content_type,
+            "compression": get("compression"),
+            "delivery_count": count,
+            "queue": queue,
+            "children": [],
+            "outbox": [],
+        }
+        return request
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the field or attribute *name*, or *default*."""
+        return getattr(self, name, default)
+
+    def update(self, *args: Any, **fields: Any) -> None:
+        """Set several fields or attributes at once."""
+        self.__dict__.update(*args, **fields)
+
+    @property
+    def taskset(self) -> str | None:
+        """The old name of ``group`` (A120)."""
+        return self.group
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether a worker runs this call (not ``apply()``, not a direct call)."""
+        return self.outbox is not None
+
+    def __repr__(self) -> str:
+        return f"<Context: {self.task}[{self.id}] retries={self.retries}>"
+
+
+class Frame(NamedTuple):
+    """One running call."""
+
+    task: Task[..., Any]
+    request: Context
+    below: Frame | None
+
+
+_top: ContextVar[Frame | None] = ContextVar("umbel_running_call", default=None)
+
+#: The frame on top in this thread or coroutine, or ``None``.
+top_frame = _top.get
+
+
+def push_frame(task: Task[..., Any], request: Context) -> Token[Frame | None]:
+    """Make *request* the running call of *task*; give the answer to :func:`pop_frame` when it has ended."""
+    return _top.set(Frame(task, request, _top.get()))
+
+
+def pop_frame(token: Token[Frame | None]) -> None:
+    """End the call that :func:`push_frame` began."""
+    _top.reset(token)
+
+
+def current_task() -> Task[..., Any] | None:
+    """Return the task that runs in this thread or coroutine, or ``None``."""
+    frame = _top.get()
+    return frame.task if frame is not None else None
+
+
+def current_request() -> Context | None:
+    """Return the request of the task that runs in this thread or coroutine, or ``None``."""
+    frame = _top.get()
+    return frame.request if frame is not None else None

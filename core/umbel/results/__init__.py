@@ -1,0 +1,1 @@
+"""What a caller holds of a call: its result, now or later."""
