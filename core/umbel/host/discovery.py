@@ -1,0 +1,107 @@
+"""Which plugins are installed: read from the metadata of distributions, without importing any of them."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.metadata
+import re
+from collections.abc import Sequence
+
+import attrs
+
+from umbel.exceptions import ImproperlyConfigured, PluginConflict, PluginNotFound
+from umbel.model import KINDS
+
+__all__ = ["Discovery", "InstalledPlugin"]
+
+
+@attrs.frozen
+class InstalledPlugin:
+    """An entry point of one of the plugin groups, unloaded."""
+
+    kind: str
+    name: str
+    module: str
+    distribution: str
+    version: str
+    entry_point: importlib.metadata.EntryPoint = attrs.field(repr=False, eq=False)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name!r} (from {self.distribution} {self.version})"
+
+
+class Discovery:
+    """The installed plugins. The metadata is read once, at the first question; thread-safe."""
+
+    def __init__(self) -> None:
+        self._installed: dict[str, tuple[InstalledPlugin, ...]] | None = None
+
+    def installed(self, kind: str) -> Sequence[InstalledPlugin]:
+        """Return every installed plugin of *kind*, by name; one name may come from several distributions."""
+        if kind not in KINDS:
+            raise ImproperlyConfigured(f"expected a kind of plugin, got {kind!r}; the kinds are: {', '.join(KINDS)}")
+        if self._installed is None:
+            self._installed = _scan()
+        return self._installed[kind]
+
+    def find(self, kind: str, name: str) -> InstalledPlugin:
+        """Return the plugin *name*, or ``name@distribution``, of *kind*.
+
+        Raises :class:`~umbel.exceptions.PluginNotFound` with the nearest installed name, and
+        :class:`~umbel.exceptions.PluginConflict` when several distributions offer the name and none is chosen.
+        """
+        plain, _, distribution = name.partition("@")
+        found = [plugin for plugin in self.installed(kind) if plugin.name == plain]
+        if distribution:
+            wanted = _normalized(distribution)
+            chosen = [plugin for plugin in found if _normalized(plugin.distribution) == wanted]
+            if not chosen and found:
+                raise PluginNotFound(
+                    f"the distribution {distribution!r} offers no {kind} named {plain!r}; it is offered by: "
+                    f"{', '.join(plugin.distribution for plugin in found)}"
+                )
+            found = chosen
+        if not found:
+            raise PluginNotFound(self._unknown(kind, plain))
+        if len(found) > 1:
+            offers = " and ".join(f"{plugin.distribution} {plugin.version}" for plugin in found)
+            raise PluginConflict(
+                f"{len(found)} distributions offer a {kind} named {plain!r}: {offers}; uninstall one, or choose with "
+                f"{plain}@{found[0].distribution}"
+            )
+        return found[0]
+
+    def _unknown(self, kind: str, name: str) -> str:
+        names = sorted({plugin.name for plugin in self.installed(kind)})
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        cure = f"install a distribution that offers it (by convention umbel-{kind}-{name or 'NAME'})"
+        return f"no {kind} named {name!r} is installed; {hint}installed: {', '.join(names) or 'none'}; or {cure}"
+
+
+def _scan() -> dict[str, tuple[InstalledPlugin, ...]]:
+    entry_points = importlib.metadata.entry_points()
+    return {
+        kind: tuple(sorted((_plugin(kind, point) for point in entry_points.select(group=group)), key=_order))
+        for kind, group in KINDS.items()
+    }
+
+
+def _plugin(kind: str, point: importlib.metadata.EntryPoint) -> InstalledPlugin:
+    source = point.dist
+    return InstalledPlugin(
+        kind=kind,
+        name=point.name,
+        module=point.module,
+        distribution=source.name if source else "unknown",
+        version=source.version if source else "?",
+        entry_point=point,
+    )
+
+
+def _order(plugin: InstalledPlugin) -> tuple[str, str]:
+    return plugin.name, plugin.distribution
+
+
+def _normalized(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
