@@ -86,7 +86,7 @@ class _Connection:
     def wants(self, sender: Any) -> bool:
         """Say whether this connection hears *sender*: all, the same object, or an equal name."""
         expected = self.sender
-        return expected is None or expected is sender or (isinstance(expected, str) and expected == sender)
+        return expected is None or expected is sender or (type(expected) is type(sender) is str and expected == sender)
 
 
 class Signal:
