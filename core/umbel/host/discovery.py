@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.metadata
 import re
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ import attrs
 
 from umbel.exceptions import ImproperlyConfigured, PluginConflict, PluginNotFound
 from umbel.model import KINDS
+from umbel.suggestions import suggest
 
 __all__ = ["Discovery", "InstalledPlugin"]
 
@@ -73,10 +73,10 @@ class Discovery:
 
     def _unknown(self, kind: str, name: str) -> str:
         names = sorted({plugin.name for plugin in self.installed(kind)})
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        cure = f"install a distribution that offers it (by convention umbel-{kind}-{name or 'NAME'})"
-        return f"no {kind} named {name!r} is installed; {hint}installed: {', '.join(names) or 'none'}; or {cure}"
+        return (
+            f"no {kind} named {name!r} is installed{suggest(name, names)} (installed: {', '.join(names) or 'none'}; "
+            f"another would be brought by a distribution named umbel-{kind}-{name or 'NAME'} or the like)"
+        )
 
 
 def _scan() -> dict[str, tuple[InstalledPlugin, ...]]:

@@ -7,7 +7,6 @@ API of another version, a module that fails, a hook misspelt or with arguments i
 from __future__ import annotations
 
 import contextlib
-import difflib
 import importlib.metadata
 import importlib.util
 import re
@@ -23,6 +22,7 @@ from umbel.exceptions import PluginError, UmbelError
 from umbel.host.discovery import InstalledPlugin
 from umbel.model import API_VERSION, PluginInfo
 from umbel.signals import SIGNALS
+from umbel.suggestions import suggest
 
 __all__ = ["LoadedPlugin", "Loader"]
 
@@ -127,9 +127,7 @@ class Loader:
         known = [name for name in vars(hookspecs) if name.startswith("umbel_")]
         names = self._hook_names(module)
         for name in sorted(names.difference(known)):
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise PluginError(f"{installed} implements {name}, which is no hook of Umbel{hint}")
+            raise PluginError(f"{installed} implements {name}, which is no hook of Umbel{suggest(name, known)}")
         needed = _HOOKS[installed.kind]
         if needed and names.isdisjoint(needed):
             raise PluginError(

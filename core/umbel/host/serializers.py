@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from umbel.exceptions import PluginError, PluginNotFound
 from umbel.host.discovery import Discovery, InstalledPlugin
 from umbel.host.loading import LoadedPlugin, Loader
 from umbel.spi import Compressor, Serializer
+from umbel.suggestions import suggest
 
 __all__ = ["SerializerShelf"]
 
@@ -51,10 +51,9 @@ class SerializerShelf:
             if name in self._compressors:
                 return self._compressors[name]
         known = sorted({compressor.name for compressor in self._compressors.values()})
-        near = difflib.get_close_matches(name, list(self._compressors), n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = suggest(name, self._compressors)
         broken = "".join(f"; {error}" for error in self._broken.values())
-        raise PluginNotFound(f"no compressor named {name!r}; {hint}known: {', '.join(known) or 'none'}{broken}")
+        raise PluginNotFound(f"no compressor named {name!r}{hint} (known: {', '.join(known) or 'none'}{broken})")
 
     def _until_all_loaded(self, wanted: str) -> Iterator[None]:
         """Yield before the first load and after each further one, the likeliest plugins first."""

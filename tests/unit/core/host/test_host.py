@@ -136,7 +136,7 @@ def test_failing_at_import_is_one_clear_error_with_its_cause(install, fault):
         (header("transport"), "must implement umbel_transport, marked with .*; it implements no hook"),
         (
             header("transport") + "@hookimpl\ndef umbel_transprot(app, url): ...",
-            "implements umbel_transprot, which is no hook of Umbel; did you mean umbel_transport?",
+            "implements umbel_transprot, which is no hook of Umbel; did you mean 'umbel_transport'?",
         ),
         (header("transport") + "@hookimpl\ndef umbel_transport(app, uri): ...", r"does not fit its hooks: (?s:.*)uri"),
         (
