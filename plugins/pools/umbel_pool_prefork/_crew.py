@@ -1,0 +1,312 @@
+"""The children of the pool: their births, what they say, their deaths and their successors."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import selectors
+import signal
+import time
+
+from umbel.spi import Job, PoolOptions
+
+from umbel_pool_prefork._backlog import Backlog
+from umbel_pool_prefork._frames import CRASHED, FAILED, HELLO, LEAVING, OVERRUN, Report
+from umbel_pool_prefork._process import Cause, ChildHandle, describe_exit
+from umbel_pool_prefork._reports import Reports
+from umbel_pool_prefork._server import EXITED, STARTED
+from umbel_pool_prefork._server_link import ServerLink
+from umbel_pool_prefork._slots import Slots
+
+__all__ = ["Crew"]
+
+_log = logging.getLogger("umbel.pool.prefork")
+
+_RECEIVE_BYTES = 256 * 1024
+#: A child that dies sooner than this without having begun a job is stillborn; so many in a row and the pool gives up.
+_STILLBORN_NS = 5_000_000_000
+_MAX_STILLBORN = 5
+_FORK_PAUSE_NS = 50_000_000
+
+
+class Crew:
+    """Keeps as many children as are wanted. Belongs to the pool's I/O thread."""
+
+    def __init__(
+        self,
+        options: PoolOptions,
+        slots: Slots,
+        server: ServerLink,
+        backlog: Backlog,
+        reports: Reports,
+        selector: selectors.BaseSelector,
+    ) -> None:
+        self.children: dict[int, ChildHandle] = {}
+        self.wanted = options.concurrency
+        self.closing = False
+        #: Why the pool cannot go on, when it cannot.
+        self.broken: str | None = None
+        self.cut: list[int] = []
+        #: How the last child ended, for people.
+        self.last_end = ""
+        self.fork_at_ns: int | None = 0
+        self.server = server
+        self._slots = slots
+        self._backlog = backlog
+        self._reports = reports
+        self._selector = selector
+        self._lost_wait_ns = int(options.lost_wait_s * 1e9)
+        self._buffer = memoryview(bytearray(_RECEIVE_BYTES))
+        self._stillborn = 0
+        selector.register(server.control, selectors.EVENT_READ, self._on_server)
+
+    # -- births -------------------------------------------------------------------------------------------------------
+
+    @property
+    def ready(self) -> int:
+        """How many children take jobs."""
+        return sum(1 for child in self.children.values() if child.ready and not child.leaving)
+
+    def fill(self, now_ns: int) -> None:
+        """Ask for the children that are missing, unless the last ones died too fast."""
+        if self.fork_at_ns is None or now_ns < self.fork_at_ns or self.closing or self.broken:
+            return
+        self.fork_at_ns = None
+        missing = self.wanted - sum(1 for child in self.children.values() if not child.leaving)
+        for index in range(self._slots.count):
+            if missing <= 0:
+                break
+            if index not in self.children:
+                self._fork(index, now_ns)
+                missing -= 1
+
+    def _fork(self, index: int, now_ns: int) -> None:
+        slot = self._slots[index]
+        slot.reset()
+        try:
+            child = ChildHandle(index, slot, now_ns)
+        except OSError:
+            _log.exception("no descriptors for another pool process; trying again in a second")
+            self.fork_at_ns = now_ns + 1_000_000_000
+            return
+        try:
+            self.server.fork(index, child.childs_end, child.nudges_out)
+        except OSError as error:
+            child.hand_over_ends()
+            child.close()
+            self.broken = self.broken or f"the pool's server process takes no requests: {error}"
+            return
+        child.hand_over_ends()
+        self.children[index] = child
+        self._selector.register(child.connection, selectors.EVENT_READ, child)
+
+    def resize(self, concurrency: int) -> None:
+        """Want *concurrency* children from now on; those without work leave first."""
+        if not 1 <= concurrency <= self._slots.count:
+            raise ValueError(f"expected a concurrency from 1 to {self._slots.count} (set at start), got {concurrency}")
+        self.wanted = concurrency
+        self.fork_at_ns = 0
+        staying = [child for child in self.children.values() if not child.leaving]
+        staying.sort(key=lambda child: (len(child.outstanding), child.index))
+        for child in staying[: max(0, len(staying) - concurrency)]:
+            self.dismiss(child)
+
+    # -- what they say ------------------------------------------------------------------------------------------------
+
+    def on_child(self, child: ChildHandle, mask: int) -> None:
+        """Read and write what is possible without waiting."""
+        if mask & selectors.EVENT_WRITE:
+            child.write()
+        if mask & selectors.EVENT_READ:
+            self._read(child)
+        if child.closed and child.index in self.children and child.kill_at_ns is None:
+            self._selector.unregister(child.connection)
+            # [B991] its end is reported by the server; a child that only closed its socket is of no use either
+            child.kill_at_ns = time.monotonic_ns() + self._lost_wait_ns
+
+    def _read(self, child: ChildHandle) -> bool:
+        try:
+            reports = child.read(self._buffer)
+        except ValueError as error:
+            child.last_words = str(error)
+            self.server.kill(child.index, signal.SIGKILL)
+            return False
+        for report in reports or ():
+            self._take(child, report)
+        return reports is not None
+
+    def _take(self, child: ChildHandle, report: Report) -> None:
+        results, given, note = report
+        for job_id, outcome, elapsed_ns in results:
+            self._ended(child, job_id, outcome, elapsed_ns)
+        if given:
+            self._take_back(child, given)
+        elif results:
+            child.hear(time.monotonic_ns())
+        if note is not None:
+            self._listen(child, *note)
+
+    def _ended(self, child: ChildHandle, job_id: int, outcome: bytes, elapsed_ns: int) -> None:
+        job = child.take_back(job_id)
+        if job is not None:
+            child.jobs_done += 1
+            if child.doomed:
+                child.doomed.pop(job_id, None)
+            self._backlog.times.learn(job.name, elapsed_ns)
+            self._reports.finished(job_id, outcome)
+
+    def _take_back(self, child: ChildHandle, given: list[int]) -> None:
+        ids = set(given)
+        order = [job_id for job_id in child.outstanding if job_id in ids]
+        jobs = [job for job_id in order if (job := child.take_back(job_id)) is not None]
+        self._requeue(child, jobs)
+
+    def _requeue(self, child: ChildHandle, jobs: list[Job]) -> None:
+        kept = []
+        for job in jobs:
+            if (number := child.doomed.pop(job.id, None)) is None:
+                kept.append(job)
+            else:
+                self._reports.terminated(job.id, number)
+        self._backlog.put_back(kept)
+
+    def _listen(self, child: ChildHandle, kind: str, job_id: int, text: str) -> None:
+        if kind == HELLO:
+            child.ready = True
+            self._reports.room_changed()
+        elif kind == FAILED:
+            child.last_words = text
+        elif kind == LEAVING:
+            child.leaving = True
+            child.kill_at_ns = time.monotonic_ns() + self._lost_wait_ns
+            self.fork_at_ns = self.fork_at_ns or 0
+            # It runs nothing any more, so none of its backlog is lost; and nobody waits for it to clean up.
+            self._take_back(child, list(child.outstanding))
+        elif (job := child.take_back(job_id)) is not None:
+            if kind == CRASHED:
+                self._reports.lost(job_id, f"pool process {child.pid}: {text}")
+            elif kind == OVERRUN:
+                self._reports.timed_out(job_id, job.soft_time_limit_s or 0.0)
+
+    # -- deaths -------------------------------------------------------------------------------------------------------
+
+    def dismiss(self, child: ChildHandle) -> None:
+        """Let it finish what it runs and go; what waits behind that comes back at once."""
+        child.ask_to_leave()
+        if len(child.outstanding) > 1:
+            child.nudge(time.monotonic_ns())
+
+    def kill(self, child: ChildHandle, cause: Cause, number: int = signal.SIGKILL) -> bool:
+        """Kill it for the job in *cause*; ``False`` when that job has just ended (the child leaves in peace then)."""
+        child.leaving = True
+        child.slot.ask_to_leave()
+        if not child.slot.runs(cause.job_id):
+            child.ask_to_leave()
+            return False
+        child.cause = cause
+        if number != signal.SIGKILL:
+            child.kill_at_ns = time.monotonic_ns() + self._lost_wait_ns
+        self.server.kill(child.index, number)
+        return True
+
+    def kill_doomed(self) -> None:
+        """Kill the children that started a job after it was asked to be dropped."""
+        for child in self.children.values():
+            for job_id, name in list(child.doomed.items()):
+                if child.slot.runs(job_id):
+                    del child.doomed[job_id]
+                    self.kill(child, Cause("terminated", job_id, signal=name), signal.Signals[name])
+
+    def kill_overdue(self, now_ns: int) -> None:
+        """Kill those that should be gone by now."""
+        for child in self.children.values():
+            if child.kill_at_ns is not None and now_ns >= child.kill_at_ns:
+                child.kill_at_ns = now_ns + self._lost_wait_ns
+                self.server.kill(child.index, signal.SIGKILL)
+
+    def close_down(self, kill: bool) -> None:
+        """Start no more jobs and no more children; with *kill*, end those that run."""
+        self.closing = True
+        for child in self.children.values():
+            if kill or not child.ready:
+                child.leaving = True
+                child.slot.ask_to_leave()
+                child.cause = child.cause or Cause("cut", -1)
+                self.server.kill(child.index, signal.SIGKILL)
+            elif not child.leaving:
+                self.dismiss(child)
+
+    def _on_server(self, mask: int) -> None:
+        records = self.server.receive()
+        if records is None:
+            self._selector.unregister(self.server.control)
+            self.broken = (
+                self.broken or f"the pool's server process (pid {self.server.pid}) is gone; restart the worker"
+            )
+            for child in list(self.children.values()):
+                if child.pid:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(child.pid, signal.SIGKILL)
+                self._bury(child, "died with the pool's server process")
+            return
+        for what, index, pid, code in records:
+            child_or_none = self.children.get(index)
+            if child_or_none is None:
+                continue
+            if what == STARTED:
+                child_or_none.pid = pid
+            elif what == EXITED:
+                self._bury(child_or_none, describe_exit(code))
+            else:
+                self._bury(child_or_none, f"could not be forked: {os.strerror(code)}")
+
+    def _bury(self, child: ChildHandle, end: str) -> None:
+        """Settle what a dead child leaves: outcomes first, then the job it ran, then the jobs it never began."""
+        while not child.closed and self._read(child):  # what it sent before its end is all here by now [B991]
+            pass
+        for entry in child.slot.unsent():
+            self._ended(child, *entry)
+        del self.children[child.index]
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(child.connection)
+        child.close()
+        end = f"pool process {child.pid} {end}" + (f" ({child.last_words})" if child.last_words else "")
+        running = child.slot.running()
+        if running is not None and (job := child.take_back(running[0])) is not None:
+            self._report_end(child, job, end)
+        self._requeue(child, [job for job, _ in child.outstanding.values()])
+        self._count_stillborn(child, end)
+        self._reports.room_changed()
+
+    def _report_end(self, child: ChildHandle, job: Job, end: str) -> None:
+        cause = child.cause
+        if cause is not None and cause.kind == "cut":
+            self.cut.append(job.id)
+        elif cause is not None and cause.job_id == job.id:
+            if cause.kind == "timed_out":
+                self._reports.timed_out(job.id, cause.limit_s)
+            else:
+                self._reports.terminated(job.id, cause.signal)
+        else:
+            _log.error("%s while it ran job %d (%s)", end, job.id, job.name)
+            self._reports.lost(job.id, end)
+
+    def _count_stillborn(self, child: ChildHandle, end: str) -> None:
+        now_ns = time.monotonic_ns()
+        pause_ns = 0
+        if child.slot.begun:
+            self._stillborn = 0
+        elif not child.leaving and now_ns - child.born_ns < _STILLBORN_NS:
+            self._stillborn += 1
+            pause_ns = _FORK_PAUSE_NS * 2**self._stillborn
+            _log.error("%s before its first job", end)
+            if self._stillborn >= _MAX_STILLBORN:
+                self.broken = self.broken or f"{self._stillborn} pool processes in a row died at start; the last: {end}"
+        self.fork_at_ns = max(self.fork_at_ns or 0, now_ns + pause_ns)
+        self.last_end = end
+
+    @property
+    def has_stillborn(self) -> bool:
+        """Whether the last child died before its first job."""
+        return self._stillborn > 0
