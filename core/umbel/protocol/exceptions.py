@@ -34,7 +34,7 @@ _CLASSES: Final[dict[str, type[Exception]]] = {
 } | {"CeleryError": errors.UmbelError, "RetryTaskError": errors.Retry}
 
 # The namespaces themselves: a lazy module's ``__getattr__``, or a ``__dict__`` of its own making, would import things.
-_module_namespace: Final[Callable[[Any], dict[str, Any]]] = vars(types.ModuleType)["__dict__"].__get__
+_module_namespace: Final[Callable[[Any], Mapping[str, Any]]] = vars(types.ModuleType)["__dict__"].__get__
 _class_namespace: Final[Callable[[Any], Mapping[str, Any]]] = vars(type)["__dict__"].__get__
 
 _NO_ARGS: Final[tuple[Any, ...]] = ()
