@@ -1,0 +1,174 @@
+"""What the pool runs: bytes of a job in, bytes of its outcome out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import os
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from umbel import signals
+from umbel.context import Context
+from umbel.exceptions import ContentDisallowed, DecodeError, InvalidTaskError, SoftTimeLimitExceeded
+from umbel.model import Message
+from umbel.protocol.tasks import decode_body
+from umbel.worker import frames
+from umbel.worker.metas import MetaMaker
+from umbel.worker.plans import TaskPlan
+from umbel.worker.trace import Tracer
+
+if TYPE_CHECKING:
+    from umbel.app import Umbel
+
+__all__ = ["TaskExecutor"]
+
+logger = logging.getLogger("umbel.worker.trace")
+
+
+class _PerThread(threading.local):
+    """The event loop of a thread that runs coroutine tasks one after the other."""
+
+    runner: asyncio.Runner | None = None
+
+
+class TaskExecutor:
+    """Runs the tasks of *app* for the node *node*; fulfils :class:`umbel.spi.Executor`.
+
+    Made in the worker, inherited by forked pool processes. *stores* says whether results are kept at all;
+    *enter* and *leave* are called in each pool process after its birth and before its orderly end.
+    """
+
+    def __init__(
+        self,
+        app: Umbel,
+        node: str,
+        *,
+        stores: bool,
+        logfile: str | None = None,
+        loglevel: int | None = None,
+        enter: Callable[[], None] | None = None,
+    ) -> None:
+        self._app = app
+        self._node = node
+        self._stores = stores
+        self._logfile = logfile
+        self._loglevel = loglevel
+        self._enter = enter
+        self._codec = app.codec
+        self._accept = app.codec.content_types(app.conf.accept_content)
+        self._plans: dict[str, TaskPlan] = {}
+        self._tracer = Tracer(app, MetaMaker(app), frames.QueueCodec(), node)
+        self._per_thread = _PerThread()
+
+    # -- processes ----------------------------------------------------------------------------------------------------
+
+    def enter_process(self) -> None:
+        """Make this process a pool process: no inherited connections, its own loop, the signal for users' set-up."""
+        self._app.after_fork()
+        self._per_thread = _PerThread()
+        if self._enter is not None:
+            self._enter()
+        signals.worker_process_init.send_robust(sender=None)
+
+    def leave_process(self) -> None:
+        """Say goodbye before an orderly exit; errors are logged only [B1008]."""
+        signals.worker_process_shutdown.send_robust(sender=None, pid=os.getpid(), exitcode=0)
+        try:
+            self._close_runner()
+            self._app.close()
+        except Exception:
+            logger.warning("a pool process did not close cleanly", exc_info=True)
+
+    # -- jobs ---------------------------------------------------------------------------------------------------------
+
+    def execute(self, payload: bytes) -> bytes:
+        """Run one job to its end in this thread."""
+        frame = frames.decode_job(payload)
+        try:
+            plan = self._plan(frame.headers["task"])
+            request = self._request(frame)
+        except Exception as error:
+            return self._refused(error)
+        call = plan.entry if not plan.is_coroutine else self._in_loop(plan.entry)
+        return self._tracer.run(plan, request, frame.flags, call)
+
+    async def execute_async(self, payload: bytes) -> bytes:
+        """Run one job whose task is a coroutine function on the running loop."""
+        frame = frames.decode_job(payload)
+        try:
+            plan = self._plan(frame.headers["task"])
+            request = self._request(frame)
+        except Exception as error:
+            return self._refused(error)
+        return await self._tracer.run_async(plan, request, frame.flags)
+
+    def is_coroutine(self, payload: bytes) -> bool:
+        """Say whether *payload* calls an ``async def`` task."""
+        task = self._app.tasks.get(frames.decode_job(payload).headers["task"])
+        return task is not None and task.is_coroutine
+
+    def _plan(self, name: str) -> TaskPlan:
+        plan = self._plans.get(name)
+        if plan is None:
+            plan = self._plans[name] = TaskPlan(self._app.tasks[name], stores=self._stores)
+        return plan
+
+    def _request(self, frame: frames.JobFrame) -> Context:
+        _, headers, properties, content_type, encoding, body, delivery = frame
+        message = Message(body, headers, properties, content_type, encoding)
+        args, kwargs, embed = decode_body(message, self._codec, self._accept)
+        return Context.from_message(
+            headers,
+            properties,
+            args,
+            kwargs,
+            embed,
+            delivery=delivery,
+            hostname=self._node,
+            logfile=self._logfile,
+            loglevel=self._loglevel,
+            content_type=content_type,
+        )
+
+    def _refused(self, error: Exception) -> bytes:
+        """A message that cannot become a request is parked by the worker, with the reason."""
+        if isinstance(error, ContentDisallowed):
+            reason = "refused-content"
+        elif isinstance(error, DecodeError):
+            reason = "undecodable"
+        elif isinstance(error, InvalidTaskError):
+            reason = "invalid"
+        else:
+            logger.critical("a message could not be turned into a request", exc_info=error)
+            reason = "invalid"
+        return frames.encode_outcome(frames.PARK, reason=f"{reason}\n{error}")
+
+    # -- coroutines in a thread ---------------------------------------------------------------------------------------
+
+    def _in_loop(self, entry: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            runner = self._per_thread.runner
+            if runner is None:
+                runner = self._per_thread.runner = asyncio.Runner()
+            try:
+                return runner.run(entry(*args, **kwargs), context=contextvars.copy_context())
+            except Exception as error:
+                if isinstance(error, SoftTimeLimitExceeded):
+                    self._close_runner()  # raised by a signal inside the loop: the coroutine is still pending in it
+                raise
+            except BaseException:
+                self._close_runner()
+                raise
+
+        return call
+
+    def _close_runner(self) -> None:
+        runner, self._per_thread.runner = self._per_thread.runner, None
+        if runner is not None:
+            try:
+                runner.close()
+            except Exception:
+                logger.warning("the event loop of a pool thread did not close cleanly", exc_info=True)

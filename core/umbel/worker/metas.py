@@ -1,0 +1,82 @@
+"""Results as documents, made from a request and the application's settings."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from umbel.exceptions import Retry
+from umbel.model import TaskMeta
+from umbel.protocol.results import ExtendedFields, encode_meta
+from umbel.states import FAILURE
+
+if TYPE_CHECKING:
+    from umbel.app import Umbel
+    from umbel.context import Context
+
+__all__ = ["MetaMaker"]
+
+
+def _seconds(value: Any) -> float | None:
+    """Return a lifetime in seconds; ``None`` and 0 mean for ever."""
+    if isinstance(value, dt.timedelta):
+        value = value.total_seconds()
+    return float(value) if value else None
+
+
+class MetaMaker:
+    """Encodes the states of one application's tasks. Settings are read once; thread-safe."""
+
+    def __init__(self, app: Umbel) -> None:
+        conf = app.conf
+        self._codec = app.codec
+        self._serializer: str = conf.result_serializer
+        self._compression: str | None = conf.result_compression
+        self._is_extended: bool = conf.result_extended
+        self._expires_s = _seconds(conf.result_expires)
+        failure = conf.result_failure_expires
+        self._failure_expires_s = self._expires_s if failure is None else _seconds(failure)
+
+    def make(self, request: Context, state: str, value: Any, traceback: str | None = None) -> TaskMeta:
+        """Return the meta of *request* in *state*; *value* is its result, or its exception.
+
+        Never raises for what a task returned or raised: an answer with the state FAILURE instead of SUCCESS says that
+        *value* cannot be encoded.
+        """
+        children = request.children
+        if isinstance(value, Retry) and value.exc is None and value.excs is None:
+            value = value.message or str(value)
+        return encode_meta(
+            request.id or "",
+            state,
+            value,
+            self._codec,
+            serializer=self._serializer,
+            traceback=traceback,
+            children=[_as_tuple(child) for child in children] if children else (),
+            retries=request.retries,
+            group_id=request.group,
+            parent_id=request.parent_id,
+            extended=self._extended(request) if self._is_extended else None,
+            compression=self._compression,
+            expires_s=self._failure_expires_s if state == FAILURE else self._expires_s,
+            reply_to=request.reply_to or None,
+        )
+
+    def _extended(self, request: Context) -> ExtendedFields:
+        delivery = request.delivery_info or {}
+        return ExtendedFields(
+            name=request.task,
+            args=request.args,
+            kwargs=request.kwargs,
+            worker=request.hostname,
+            retries=request.retries,
+            queue=delivery.get("routing_key"),
+            stamped_headers=request.stamped_headers,
+            stamps=request.stamps,
+        )
+
+
+def _as_tuple(child: Any) -> Any:
+    as_tuple = getattr(child, "as_tuple", None)
+    return as_tuple() if callable(as_tuple) else child

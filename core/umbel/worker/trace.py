@@ -1,0 +1,324 @@
+"""Running one task from its decoded message to its encoded outcome: what happens where the function runs.
+
+Every exception of the task is an outcome here, ``SystemExit`` among them. Errors of handlers and signal receivers are
+logged and change nothing [B1008].
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from umbel import signals
+from umbel.canvas.continuation import after_failure, after_success, chord_part
+from umbel.context import Context
+from umbel.einfo import ExceptionInfo
+from umbel.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
+from umbel.model import ChordPart, Publication, TaskMeta
+from umbel.protocol.exceptions import traceback_text
+from umbel.protocol.reprs import saferepr
+from umbel.protocol.results import decode_meta
+from umbel.states import FAILURE, IGNORED, REJECTED, RETRY, STARTED, SUCCESS
+from umbel.worker import frames
+from umbel.worker.plans import TaskPlan
+
+if TYPE_CHECKING:
+    from umbel.app import Umbel
+    from umbel.worker.metas import MetaMaker
+
+__all__ = ["Tracer"]
+
+logger = logging.getLogger("umbel.worker.trace")
+
+#: A result in a log line is cut here [B1111].
+_LOGGED_RESULT_LENGTH = 46
+
+
+class Tracer:
+    """Runs requests of one application and turns every end into the bytes of an outcome. Thread-safe."""
+
+    def __init__(self, app: Umbel, metas: MetaMaker, queues: frames.QueueCodec, node: str) -> None:
+        self._app = app
+        self._metas = metas
+        self._queues = queues
+        self._node = node
+
+    # -- the ways to run ----------------------------------------------------------------------------------------------
+
+    def run(self, plan: TaskPlan, request: Context, flags: int, call: Callable[..., Any]) -> bytes:
+        """Run *request* with *call* (the task's function, or what runs its coroutine) and return its outcome."""
+        task = plan.task
+        token = task.push_request(request)
+        try:
+            began = time.monotonic()
+            try:
+                if plan.has_prologue or signals.task_prerun.receivers:
+                    self.begin(plan, request)
+                value = call(*request.args or (), **request.kwargs or {})
+            except BaseException as error:
+                return self._end(self._raised, plan, request, error, time.monotonic() - began, flags)
+            return self._end(self._returned, plan, request, value, time.monotonic() - began, flags)
+        finally:
+            task.pop_request(token)
+
+    async def run_async(self, plan: TaskPlan, request: Context, flags: int) -> bytes:
+        """The same for a coroutine function, on the running loop."""
+        task = plan.task
+        token = task.push_request(request)
+        try:
+            began = time.monotonic()
+            try:
+                if plan.has_prologue or signals.task_prerun.receivers:
+                    self.begin(plan, request)
+                value = await plan.entry(*request.args or (), **request.kwargs or {})
+            except BaseException as error:
+                return self._end(self._raised, plan, request, error, time.monotonic() - began, flags)
+            return self._end(self._returned, plan, request, value, time.monotonic() - began, flags)
+        finally:
+            task.pop_request(token)
+
+    def begin(self, plan: TaskPlan, request: Context) -> None:
+        """Do what comes before the function: STARTED, the signal, ``before_start`` (whose error is the task's own)."""
+        task = plan.task
+        if signals.task_prerun.receivers:
+            signals.task_prerun.send_robust(
+                sender=task, task_id=request.id, task=task, args=request.args, kwargs=request.kwargs
+            )
+        if plan.tracks_started and plan.keeps_result(request):
+            self._store_now(plan, self._metas.make(request, STARTED, {"pid": os.getpid(), "hostname": self._node}))
+        if plan.before_start is not None:
+            plan.before_start(request.id, request.args, request.kwargs)
+
+    # -- the ends -----------------------------------------------------------------------------------------------------
+
+    def _end(
+        self,
+        end: Callable[..., bytes],
+        plan: TaskPlan,
+        request: Context,
+        value: Any,
+        runtime_s: float,
+        flags: int,
+    ) -> bytes:
+        try:
+            return end(plan, request, value, runtime_s, flags)
+        except SoftTimeLimitExceeded:
+            # The limit struck after the function's end: the task is done, so write its outcome once more.
+            return end(plan, request, value, runtime_s, flags)
+        except Exception as error:
+            return self._internal_error(plan, request, error, flags)
+
+    def _returned(self, plan: TaskPlan, request: Context, value: Any, runtime_s: float, flags: int) -> bytes:
+        publications: list[Publication] = request.outbox or []
+        part: ChordPart | None = None
+        try:
+            if request.callbacks or request.chain:
+                publications = [*publications, *after_success(self._app, request, value)]
+            if request.chord is not None:
+                part = chord_part(self._app, request, SUCCESS, value)
+        except Exception as error:
+            return self._raised(plan, request, error, runtime_s, flags)
+        meta: TaskMeta | None = None
+        if plan.keeps_result(request):
+            meta = self._metas.make(request, SUCCESS, value)
+            if meta.state != SUCCESS:
+                refusal = decode_meta(meta, self._app.codec, None).result
+                return self._raised(plan, request, refusal, runtime_s, flags)
+        if signals.task_success.receivers:
+            signals.task_success.send_robust(sender=plan.task, result=value, runtime=runtime_s)
+        if plan.on_success is not None:
+            _guard(plan, "on_success", plan.on_success, value, request.id, request.args, request.kwargs)
+        meta = self._epilogue(plan, request, SUCCESS, value, None, meta)
+        if plan.logger.isEnabledFor(logging.INFO):
+            text = saferepr(value, _LOGGED_RESULT_LENGTH)
+            plan.logger.info("Task %s[%s] succeeded in %.6gs: %s", request.task, request.id, runtime_s, text)
+        report = self._report(plan, request, runtime_s, value, None) if flags & frames.REPORT else None
+        if meta is None and not publications and part is None and report is None:
+            return frames.DONE
+        return self._encode(frames.SUCCEEDED, meta, publications, part, None, report)
+
+    def _raised(self, plan: TaskPlan, request: Context, error: BaseException, runtime_s: float, flags: int) -> bytes:
+        if isinstance(error, Ignore):
+            return self._ignored(plan, request, error, flags)
+        if isinstance(error, Reject):
+            return self._rejected(plan, request, error)
+        einfo = _einfo_of(error)
+        if isinstance(error, Retry):
+            return self._retried(plan, request, error, einfo, flags)
+        return self._failed(plan, request, error, einfo, flags)
+
+    def _failed(
+        self, plan: TaskPlan, request: Context, error: BaseException, einfo: ExceptionInfo, flags: int
+    ) -> bytes:
+        meta = None
+        if plan.keeps_failure(request):
+            meta = self._metas.make(request, FAILURE, error, einfo.traceback)
+        publications = after_failure(self._app, request, error, einfo.traceback) if request.errbacks else []
+        part = chord_part(self._app, request, FAILURE, error) if request.chord is not None else None
+        self._log_failure(plan, request, error, einfo)
+        if signals.task_failure.receivers:
+            signals.task_failure.send_robust(
+                sender=plan.task,
+                task_id=request.id,
+                exception=error,
+                args=request.args,
+                kwargs=request.kwargs,
+                traceback=einfo.tb,
+                einfo=einfo,
+            )
+        if plan.on_failure is not None:
+            _guard(plan, "on_failure", plan.on_failure, error, request.id, request.args, request.kwargs, einfo)
+        meta = self._epilogue(plan, request, FAILURE, error, einfo, meta)
+        report = self._report(plan, request, 0.0, error, einfo) if flags & frames.REPORT else None
+        reason = "timeout" if isinstance(error, SoftTimeLimitExceeded) else None
+        return self._encode(frames.FAILED, meta, publications, part, reason, report)
+
+    def _retried(self, plan: TaskPlan, request: Context, error: Retry, einfo: ExceptionInfo, flags: int) -> bytes:
+        cause = error.exc if error.exc is not None else error
+        meta = self._metas.make(request, RETRY, error, einfo.traceback) if plan.keeps_result(request) else None
+        plan.logger.info("Task %s[%s] retry: %s", request.task, request.id, saferepr_text(error))
+        if signals.task_retry.receivers:
+            signals.task_retry.send_robust(sender=plan.task, request=request, reason=error, einfo=einfo)
+        if plan.on_retry is not None:
+            _guard(plan, "on_retry", plan.on_retry, cause, request.id, request.args, request.kwargs, einfo)
+        meta = self._epilogue(plan, request, RETRY, cause, einfo, meta)
+        report = self._report(plan, request, 0.0, cause, einfo) if flags & frames.REPORT else None
+        return self._encode(frames.RETRIED, meta, request.outbox or (), None, None, report)
+
+    def _ignored(self, plan: TaskPlan, request: Context, error: Ignore, flags: int) -> bytes:
+        plan.logger.info("Task %s[%s] ignored", request.task, request.id)
+        self._epilogue(plan, request, IGNORED, error, None, None)
+        return self._encode(frames.IGNORED, None, request.outbox or (), None, None, None)
+
+    def _rejected(self, plan: TaskPlan, request: Context, error: Reject) -> bytes:
+        plan.logger.warning("Task %s[%s] %s", request.task, request.id, saferepr_text(error))
+        self._epilogue(plan, request, REJECTED, error, None, None)
+        reason = saferepr(error.reason, 1000) if error.reason is not None else "rejected by the task"
+        kind = frames.REQUEUED if error.requeue else frames.REJECTED
+        return self._encode(kind, None, (), None, reason, None)
+
+    def _internal_error(self, plan: TaskPlan, request: Context, error: Exception, flags: int) -> bytes:
+        """End a task on which this module, or a plugin under it, failed: the fault is shown and nothing is stuck."""
+        einfo = ExceptionInfo(error, traceback_text(error))
+        einfo.internal = True
+        logger.critical("internal error at the end of %s[%s]", request.task, request.id, exc_info=error)
+        if signals.task_internal_error.receivers:
+            signals.task_internal_error.send_robust(
+                sender=plan.task,
+                task_id=request.id,
+                args=request.args,
+                kwargs=request.kwargs,
+                request=request,
+                exception=error,
+                traceback=einfo.tb,
+                einfo=einfo,
+            )
+        request.children = []
+        meta = self._metas.make(request, FAILURE, error, einfo.traceback) if plan.keeps_failure(request) else None
+        return self._encode(frames.FAILED, meta, (), None, None, None)
+
+    # -- around the ends ----------------------------------------------------------------------------------------------
+
+    def _epilogue(
+        self,
+        plan: TaskPlan,
+        request: Context,
+        state: str,
+        value: Any,
+        einfo: ExceptionInfo | None,
+        meta: TaskMeta | None,
+    ) -> TaskMeta | None:
+        """Call what comes after the function; return the meta if it is still to be stored.
+
+        A task with an ``after_return`` of its own has its result stored before that is called [B1037]; so has a task
+        with a result backend of its own, which the worker's commit does not reach.
+        """
+        if meta is not None and (plan.after_return is not None or plan.has_own_backend):
+            meta = None if self._store_now(plan, meta) else meta
+        if signals.task_postrun.receivers:
+            signals.task_postrun.send_robust(
+                sender=plan.task,
+                task_id=request.id,
+                task=plan.task,
+                args=request.args,
+                kwargs=request.kwargs,
+                retval=value,
+                state=state,
+            )
+        if plan.after_return is not None:
+            arguments = (state, value, request.id, request.args, request.kwargs, einfo)
+            _guard(plan, "after_return", plan.after_return, *arguments)
+        return meta
+
+    def _store_now(self, plan: TaskPlan, meta: TaskMeta) -> bool:
+        try:
+            self._app.backend_for(plan.backend_url).store([meta])
+        except Exception:
+            plan.logger.exception("state %s of task %s[%s] could not be stored", meta.state, plan.name, meta.task_id)
+            return plan.has_own_backend  # no other way leads there; the commit would put it into the wrong store
+        return True
+
+    def _log_failure(self, plan: TaskPlan, request: Context, error: BaseException, einfo: ExceptionInfo) -> None:
+        if isinstance(error, plan.throws):
+            plan.logger.info("Task %s[%s] raised expected: %s", request.task, request.id, saferepr(error, 1000))
+        else:
+            text = saferepr(error, 1000)
+            plan.logger.error("Task %s[%s] raised unexpected: %s\n%s", request.task, request.id, text, einfo.traceback)
+
+    def _report(
+        self, plan: TaskPlan, request: Context, runtime_s: float, value: Any, einfo: ExceptionInfo | None
+    ) -> tuple[Any, ...]:
+        text = saferepr(value, plan.resultrepr_maxsize)
+        return (
+            request.shadow or request.task,
+            runtime_s,
+            text,
+            None if einfo is None else einfo.traceback,
+            os.getpid(),
+        )
+
+    def _encode(
+        self,
+        kind: str,
+        meta: TaskMeta | None,
+        publications: Sequence[Publication],
+        part: ChordPart | None,
+        reason: str | None,
+        report: tuple[Any, ...] | None,
+    ) -> bytes:
+        return frames.encode_outcome(
+            kind,
+            () if meta is None else (meta,),
+            [self._queues.pack(publication) for publication in publications],
+            () if part is None else (part,),
+            reason,
+            report,
+        )
+
+
+def _einfo_of(error: BaseException) -> ExceptionInfo:
+    """Return the error with its traceback, the frames of the worker itself left out."""
+    tb = error.__traceback__
+    while tb is not None and str(tb.tb_frame.f_globals.get("__name__", "")).startswith("umbel.worker."):
+        tb = tb.tb_next
+    if tb is not None:
+        error.__traceback__ = tb
+    return ExceptionInfo(error, traceback_text(error))
+
+
+def saferepr_text(error: BaseException) -> str:
+    """Return ``str(error)``, whatever it does."""
+    try:
+        return str(error)
+    except Exception:
+        return saferepr(error)
+
+
+def _guard(plan: TaskPlan, what: str, handler: Callable[..., Any], *args: Any) -> None:
+    try:
+        handler(*args)
+    except Exception:
+        plan.logger.exception("%s of task %s raised; the task's outcome stands", what, plan.name)
