@@ -9,6 +9,7 @@ from __future__ import annotations
 from umbel.spi.backend import BackendCapabilities, ResultBackend
 from umbel.spi.committer import Committer
 from umbel.spi.joint import JointBackend, JointTransport
+from umbel.spi.ledger import JobLedger
 from umbel.spi.pool import Executor, Job, Pool, PoolCapabilities, PoolListener, PoolOptions
 from umbel.spi.router import Router
 from umbel.spi.scheduler import ScheduleEntry, Scheduler
@@ -22,6 +23,7 @@ __all__ = [
     "Consumer",
     "Executor",
     "Job",
+    "JobLedger",
     "JointBackend",
     "JointTransport",
     "Pool",

@@ -10,7 +10,6 @@ from typing import Any
 from umbel.hookspecs import hookimpl
 from umbel.model import PluginInfo
 from umbel.spi import Pool, PoolOptions
-
 from umbel_pool_prefork._pool import PreforkPool
 
 __all__ = ["PreforkPool", "plugin_info", "umbel_pool"]

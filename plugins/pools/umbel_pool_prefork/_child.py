@@ -16,7 +16,6 @@ from types import FrameType
 
 from umbel.exceptions import SoftTimeLimitExceeded
 from umbel.spi import Executor, PoolOptions
-
 from umbel_pool_prefork._frames import CRASHED, FAILED, HELLO, LEAVING, OVERRUN, FrameReader, encode_frame
 from umbel_pool_prefork._slots import BEGUN, LEAVE, RUNNING, SOFT_TARGET, STARTED_NS, Slot
 

@@ -10,7 +10,6 @@ import signal
 import time
 
 from umbel.spi import Job, PoolOptions
-
 from umbel_pool_prefork._backlog import Backlog
 from umbel_pool_prefork._frames import CRASHED, FAILED, HELLO, LEAVING, OVERRUN, Report
 from umbel_pool_prefork._process import Cause, ChildHandle, describe_exit

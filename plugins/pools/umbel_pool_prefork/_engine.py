@@ -14,7 +14,6 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 from umbel.spi import PoolListener, PoolOptions
-
 from umbel_pool_prefork._backlog import Backlog
 from umbel_pool_prefork._crew import Crew
 from umbel_pool_prefork._dispatch import dispatch, next_nudge_ns, nudge

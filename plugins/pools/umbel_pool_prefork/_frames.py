@@ -27,7 +27,7 @@ _HEADER = struct.Struct("=Q")
 _COPY_BYTES = 64 * 1024
 
 
-def encode_frame(content: object) -> Sequence[bytes]:
+def encode_frame(content: Any) -> Sequence[bytes]:
     """Return *content* as the pieces to be written one after the other."""
     body = marshal.dumps(content)
     header = _HEADER.pack(len(body))

@@ -6,7 +6,6 @@ import signal
 from collections.abc import Collection
 
 from umbel.spi import Job
-
 from umbel_pool_prefork._crew import Crew
 from umbel_pool_prefork._process import Cause, ChildHandle
 from umbel_pool_prefork._reports import Reports

@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 
 from umbel.exceptions import ImproperlyConfigured, UmbelError
 from umbel.spi import Executor, Job, Pool, PoolCapabilities, PoolListener, PoolOptions
-
 from umbel_pool_prefork._backlog import Backlog
 from umbel_pool_prefork._dispatch import room
 from umbel_pool_prefork._engine import Engine

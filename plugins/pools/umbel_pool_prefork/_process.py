@@ -8,10 +8,9 @@ import signal
 import socket
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from umbel.spi import Job
-
 from umbel_pool_prefork._frames import FrameReader, Report, encode_frame
 from umbel_pool_prefork._slots import Slot
 
@@ -133,7 +132,7 @@ class ChildHandle:
         """Whether something is left to be sent when the socket has room again."""
         return bool(self._unsent)
 
-    def _send(self, content: object) -> None:
+    def _send(self, content: Any) -> None:
         idle = not self._unsent
         self._unsent.extend(memoryview(piece) for piece in encode_frame(content))
         if idle:

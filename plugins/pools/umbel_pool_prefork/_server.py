@@ -18,8 +18,8 @@ import sys
 from typing import Any, Final, NoReturn
 
 from billiard import get_context
-from umbel.spi import Executor, PoolOptions
 
+from umbel.spi import Executor, PoolOptions
 from umbel_pool_prefork._child import run_child
 from umbel_pool_prefork._slots import Slots
 

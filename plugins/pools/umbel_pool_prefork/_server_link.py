@@ -10,8 +10,8 @@ import socket
 from typing import Any
 
 from billiard import get_context
-from umbel.spi import Executor, PoolOptions
 
+from umbel.spi import Executor, PoolOptions
 from umbel_pool_prefork._server import FORK, KILL, REQUEST, STATUS, run_server
 from umbel_pool_prefork._slots import Slots
 
