@@ -30,7 +30,8 @@ class PluginInfo:
     *kind* is a key of :data:`KINDS`; *names* the entry-point names it answers to; *summary* one line for
     ``umbel plugins list``; *requires* the import names of its drivers, and *extra* the extra that installs them;
     *capabilities* the frozen capabilities class of its kind; *settings* an attrs class of its own settings, the
-    section being the plugin's name.
+    section being the plugin's name. *testing_url* makes the URL of a fresh store for the conformance suite of
+    transports and backends: ``{folder}`` in it becomes an empty folder, ``{unique}`` a fresh word.
     """
 
     kind: str
@@ -42,3 +43,4 @@ class PluginInfo:
     extra: str | None = None
     capabilities: Any = None
     settings: type[Any] | None = None
+    testing_url: str | None = None

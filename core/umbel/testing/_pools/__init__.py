@@ -1,0 +1,1 @@
+"""The parts of the suite in :mod:`umbel.testing.pools`."""

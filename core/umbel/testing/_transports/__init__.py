@@ -1,0 +1,1 @@
+"""The parts of :class:`umbel.testing.transports.TransportContract`, one subject a module."""
