@@ -1,0 +1,71 @@
+"""``umbel report``: what belongs into a bug report."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+
+import click
+
+from umbel.cli.session import Session
+
+__all__ = ["command", "report_text"]
+
+_LIBRARIES = ("attrs", "billiard", "click", "kombu", "orjson", "pluggy", "stevedore")
+
+
+@click.command("report")
+@click.option("--with-defaults", is_flag=True, help="Show all settings, not only those that were set.")
+@click.pass_obj
+def command(session: Session, with_defaults: bool) -> int:
+    """Show software and settings for a bug report; passwords are masked."""
+    click.echo(report_text(session.app if session.app_spec else None, with_defaults=with_defaults))
+    return 0
+
+
+def report_text(app: object, *, with_defaults: bool = False) -> str:
+    """Return the report; without an application (``None``) the software alone."""
+    from umbel import __version__  # for start-up: --help needs none of this
+    from umbel.model import KINDS
+
+    versions = ", ".join(f"{name} {_version(name)}" for name in _LIBRARIES)
+    lines = [
+        f"software  -> umbel {__version__}, Python {platform.python_version()} ({platform.python_implementation()})",
+        f"platform  -> {platform.platform()}",
+        f"libraries -> {versions}",
+    ]
+    for kind, group in KINDS.items():
+        names = sorted({f"{entry.name} ({_owner(entry)})" for entry in metadata.entry_points(group=group)})
+        lines.append(f"{kind + 's':<9} -> {', '.join(names) or 'none'}")
+    if app is not None:
+        lines += ["", "settings:", *_settings(app, with_defaults)]
+    return "\n".join(lines)
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _owner(entry: metadata.EntryPoint) -> str:
+    return entry.dist.name if entry.dist is not None else "?"
+
+
+def _settings(app: object, with_defaults: bool) -> list[str]:
+    from umbel.settings import Configuration
+    from umbel.urls import is_secret_name, mask_url
+
+    conf: Configuration = app.conf  # type: ignore[attr-defined]
+    lines = []
+    for name in sorted(conf):
+        origin = str(conf.origin(name))
+        if origin == "default" and not with_defaults:
+            continue
+        value = conf[name]
+        if is_secret_name(name) and value is not None:
+            value = "********"
+        text = mask_url(value) if isinstance(value, str) and "://" in value else repr(value)
+        lines.append(f"  {name}: {text}  ({origin})")
+    return lines
