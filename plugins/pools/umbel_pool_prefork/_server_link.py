@@ -42,12 +42,9 @@ class ServerLink:
             if freezes:
                 gc.unfreeze()
             servers_end.close()
+        #: The server's process id.
+        self.pid = int(self._process.pid)
         self.control.setblocking(False)
-
-    @property
-    def pid(self) -> int:
-        """The server's process id."""
-        return int(self._process.pid)
 
     def fork(self, slot: int, connection: socket.socket, nudges: int) -> None:
         """Ask for a child in *slot* with these ends of its socket and its pipe. ``OSError`` when the server is gone."""

@@ -146,7 +146,7 @@ def _kill(number: int) -> bytes:
 
 
 def _segfault() -> bytes:
-    return ctypes.string_at(0, 1)
+    return ctypes.string_at(8)
 
 
 def _crash(text: str) -> bytes:

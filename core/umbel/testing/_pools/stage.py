@@ -23,11 +23,12 @@ from umbel.testing.capabilities import skip_undeclared
 __all__ = ["Ears", "Gate", "PoolStage", "Running", "make_pool"]
 
 _DEADLINE_S = 20.0
+_host = Host()
 
 
 def make_pool(name: str, options: PoolOptions) -> Pool:
     """Return the pool that the installed plugin *name* makes, not started."""
-    return Host().pool(None, name, options)
+    return _host.pool(None, name, options)
 
 
 class Ears:
