@@ -16,6 +16,7 @@ them by overriding :meth:`SerializerContract.more_values`.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 from collections.abc import Callable
@@ -243,10 +244,8 @@ _ATTACKS: Final = (
 
 
 def _loads_or_value_error(serializer: Serializer, data: bytes) -> None:
-    try:
+    with contextlib.suppress(ValueError):
         serializer.loads(data)
-    except ValueError:
-        pass
 
 
 def _round_trip(serializer: Serializer, value: Any) -> None:

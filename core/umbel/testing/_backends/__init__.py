@@ -1,0 +1,1 @@
+"""The parts of :class:`umbel.testing.backends.BackendContract`, one subject a module."""
