@@ -103,6 +103,8 @@ class _Writer:
 
     def _write_container(self, value: Any, kind: type, brackets: tuple[str, str], level: int) -> None:
         opening, closing = brackets
+        if kind is tuple and len(value) == 1:
+            closing = ",)"
         if not value and kind in (set, frozenset):
             self.put(f"{kind.__name__}()")
         elif self._maxlevels and level >= self._maxlevels:
@@ -113,7 +115,7 @@ class _Writer:
             self._open.add(id(value))
             self.put(opening)
             self._write_elements(value, kind, level + 1)
-            self.put(",)" if kind is tuple and len(value) == 1 else closing)
+            self.put(closing)
             self._open.discard(id(value))
 
     def _write_elements(self, value: Any, kind: type, level: int) -> None:

@@ -32,7 +32,8 @@ class MsgpackSerializer(Serializer):
 
     def dumps(self, value: Any) -> bytes:
         try:
-            return bytes(msgpack.packb(value, use_bin_type=True))
+            data: Any = msgpack.packb(value, use_bin_type=True)
+            return bytes(data)
         except OverflowError as error:
             raise ValueError(f"MessagePack holds whole numbers of 64 bits at most: {error}") from error
 

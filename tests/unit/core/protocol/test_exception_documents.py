@@ -82,7 +82,11 @@ def test_an_unknown_exception_has_a_faithful_stand_in() -> None:
     doc = {"exc_type": "Api.Error", "exc_message": ["x", 1], "exc_module": "never.imported"}
     exc = exception_from_wire(doc)
     assert isinstance(exc, RemoteError)
-    assert (type(exc).__name__, type(exc).__qualname__, type(exc).__module__) == ("Error", "Api.Error", "never.imported")
+    assert (type(exc).__name__, type(exc).__qualname__, type(exc).__module__) == (
+        "Error",
+        "Api.Error",
+        "never.imported",
+    )
     assert exc.args == ("x", 1)
     assert exception_to_wire(exc) == doc
     assert type(exception_from_wire(doc)) is type(exc)
@@ -243,14 +247,17 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-NAMES = st.sampled_from(["ValueError", "UnicodeDecodeError", "OSError", "Retry", "system", "a.b", "\0", "\ud800", "..", ""])
+NAMES = st.sampled_from(
+    ["ValueError", "UnicodeDecodeError", "OSError", "Retry", "system", "a.b", "\0", "\ud800", "..", ""]
+)
 MODULES = st.sampled_from(["builtins", "os", "celery.exceptions", "umbel.exceptions", "no.such", "\0", ""])
 
 
 @given(
     JSON
     | st.fixed_dictionaries(
-        {"exc_type": JSON | NAMES}, optional={"exc_module": JSON | MODULES, "exc_message": JSON | st.lists(JSON, max_size=5)}
+        {"exc_type": JSON | NAMES},
+        optional={"exc_module": JSON | MODULES, "exc_message": JSON | st.lists(JSON, max_size=5)},
     )
 )
 def test_any_document_gives_an_exception(doc: Any) -> None:

@@ -55,7 +55,7 @@ class TestZstd:
 
     @pytest.fixture
     def compressor(self, driver: Any) -> Any:
-        from umbel_serializer_compression.zstd import ZstdCompressor
+        from umbel_serializer_compression.zstd_compressor import ZstdCompressor
 
         return ZstdCompressor()
 

@@ -58,7 +58,7 @@ def test_subclasses_of_marked_types_are_marked() -> None:
     class Stamp(dt.datetime):
         pass
 
-    assert LOADS(DUMPS(Stamp(2026, 1, 2))) == dt.datetime(2026, 1, 2)
+    assert LOADS(DUMPS(Stamp(2026, 1, 2, tzinfo=dt.UTC))) == dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
 
 
 @pytest.mark.parametrize(
