@@ -25,6 +25,7 @@ _SCHEME: Final = r"[A-Za-z][A-Za-z0-9+._-]*(?:@[A-Za-z0-9][A-Za-z0-9._-]*)?"
 _URL: Final = re.compile(rf"(?P<scheme>{_SCHEME})://(?P<rest>.*)", re.DOTALL)
 _BARE: Final = re.compile(rf"{_SCHEME}\Z")
 _NEXT: Final = re.compile(rf";\s*(?={_SCHEME}://)")
+_HOST_AND_PORT: Final = re.compile(r"(\[[^\]]*\]|[^:\[\]]+)?(:\d+)?")
 _SECRET: Final = re.compile(
     r"pass(word|wd|phrase|code)?$|passw|pwd|secret|token|credential|signature|sas$"
     r"|(access|account|api|private|shared|sas|auth|encryption|master)[_-]?key$|^key$",
@@ -214,8 +215,11 @@ def _end_of_userinfo(rest: str) -> int:
     if main.startswith("/"):
         return 0
     at = main.rfind("@")
-    if "@" in query and ":" in main and "=" not in query.partition("@")[0]:
-        at = rest.rfind("@")  # an unencoded "?" in the password
+    if at < 0 and ":" in main and "@" in query:
+        well_formed = _HOST_AND_PORT.fullmatch(main.partition("/")[0]) and "=" in query.partition("@")[0]
+        at = 0 if well_formed else rest.rfind("@")  # else the "?" stands inside a password
+    elif ":" in main[: max(at, 0)]:
+        at = rest.rfind("@")
     return max(at, 0)
 
 

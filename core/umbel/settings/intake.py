@@ -39,9 +39,6 @@ def accept(
         if target.kind == "removed":
             warn(f"{row.name}, in {row.place}, has no effect: {REMOVED[target.name]}", UmbelDeprecationWarning)
             continue
-        if target.kind == "other":
-            warn(f"{row.name}, in {row.place}, is no setting of Umbel: it is passed over", ForeignSettingWarning)
-            continue
         value = _value(target, row)
         _refuse_contradiction(target.name, value, row, accepted, written)
         _warn_about(target, row, directory, classes)
@@ -64,7 +61,7 @@ def _of_plugin(
             prefix = getattr(settings, "flat_prefix", None)
             if prefix and name.startswith(prefix):
                 return Target("foreign", name)
-    return Target("other", name) if name.startswith("CELERY_") and "_" in name else None
+    return None
 
 
 def _value(target: Target, row: Given) -> Any:
@@ -74,10 +71,10 @@ def _value(target: Target, row: Given) -> Any:
     try:
         return option.parse(row.value.strip()) if isinstance(row.value, Text) else option.accept(row.value)
     except Refused as refused:
-        raise wrong_value(row, option.expected, str(refused), option) from None
+        raise _wrong_value(row, option.expected, str(refused), option) from None
 
 
-def wrong_value(row: Given, expected: str, hint: str, option: Option | None = None) -> ImproperlyConfigured:
+def _wrong_value(row: Given, expected: str, hint: str, option: Option | None = None) -> ImproperlyConfigured:
     """Return the error for a value that is not what was expected."""
     name = option.name if option is not None else row.name
     got = shown(name, row.value)

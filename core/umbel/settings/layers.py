@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
-from umbel.settings.display import masked, shown
+from umbel.settings.display import masked
+from umbel.settings.display import shown as shown_text
 from umbel.settings.foreign import FOREIGN
 from umbel.settings.names import OLD_NAMES, resolve, unknown
 from umbel.settings.notices import UmbelDeprecationWarning, warn
@@ -145,12 +146,16 @@ class LayeredSettings(Settings):
         values = dict(self.items()) if with_defaults else self.changes()
         return {name: masked(name, value) if censored else value for name, value in values.items()}
 
+    def shown(self, name: str) -> Any:
+        """Return the value of *name* for people: secrets masked."""
+        return masked(name, self[name])
+
     def humanize(self, with_defaults: bool = False, censored: bool = True) -> str:
         """Return :meth:`table` as lines ``name: value``."""
         return "\n".join(f"{name}: {value!r}" for name, value in self.table(with_defaults, censored).items())
 
     def __repr__(self) -> str:
-        inner = ", ".join(f"{name}={shown(name, value)}" for name, value in self.changes().items())
+        inner = ", ".join(f"{name}={shown_text(name, value)}" for name, value in self.changes().items())
         return f"<Configuration {inner}>" if inner else "<Configuration: defaults>"
 
     def _entry(self, key: str) -> Entry | None:

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from umbel.exceptions import ImproperlyConfigured
 from umbel.settings.names import looks_like_ours, resolve, unknown
+from umbel.settings.notices import ForeignSettingWarning, warn
 from umbel.settings.schema import GROUPS, OPTIONS
 
 __all__ = ["Given", "Text", "find_files", "load_object", "read_environment", "read_file", "read_mapping", "read_object"]
@@ -221,8 +222,8 @@ def _read_namespace(source: Any, place: str, namespace: str) -> list[Given]:
             given.append(Given(name, value, place))
         elif looks_like_ours(rest):
             raise unknown(rest, f"{place} ({name})")
-        else:
-            given.append(Given(name, value, place))
+        else:  # of a package that extends Celery: not ours to refuse
+            warn(f"{name}, in {place}, is no setting of Umbel: it is passed over", ForeignSettingWarning)
     return given
 
 
