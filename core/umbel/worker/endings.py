@@ -28,8 +28,7 @@ class Ending:
 
     *held* is ``None`` for things that concern no message. A requeue may say not before when (*requeue_at*, Unix
     seconds) and that the delivery does not count (*uncounted*). *after* is called when all of it is durable, in the
-    outflow's thread. *failures* counts the commits that failed because of this very
-    ending; *is_replaced* says that it stands for one that could not be committed.
+    outflow's thread. *failures* counts the commits that failed because of this very ending.
     """
 
     held: Held | None = None
@@ -41,7 +40,6 @@ class Ending:
     uncounted: bool = False
     after: Callable[[], None] | None = None
     failures: int = 0
-    is_replaced: bool = False
 
     @property
     def delivery(self) -> Delivery | None:

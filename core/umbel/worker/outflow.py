@@ -44,9 +44,25 @@ class Batch:
 
     acks: list[Held] = attrs.field(factory=list)
     endings: list[Ending] = attrs.field(factory=list)
+    _steps: list[Commit] | None = attrs.field(default=None, init=False)
 
     def __len__(self) -> int:
         return len(self.acks) + len(self.endings)
+
+    def steps(self) -> list[Commit]:
+        """Return the commits that are still to be made, made once: whoever makes one removes it."""
+        if self._steps is None:
+            first = merge(self.acks, self.endings)
+            is_empty = not (first.publications or first.metas or first.parts or first.settlement)
+            requeues = [Commit(settlement=settlement) for settlement in requeue_settlements(self.endings)]
+            self._steps = requeues if is_empty else [first, *requeues]
+        return self._steps
+
+    def extend(self, other: Batch) -> None:
+        """Take in what *other* holds."""
+        self._steps = None
+        self.acks.extend(other.acks)
+        self.endings.extend(other.endings)
 
     def split(self) -> list[Batch]:
         """Return the parts that can be committed one by one."""
@@ -81,8 +97,9 @@ class Outflow:
         self._give_up_at: float | None = None
         self._hurry = threading.Event()
         self._uncommitted = 0
-        self._later: list[Ending] = []
-        self._later_at = 0.0
+        self._suspects: list[tuple[Ending, int]] = []
+        self._suspects_at = 0.0
+        self._successes = 0
         #: Why the last commit failed; ``None`` while all is well.
         self.trouble: str | None = None
 
@@ -131,20 +148,19 @@ class Outflow:
         while not ended:
             batch = Batch()
             ended = self._collect(batch)
-            if ended or (self._later and time.monotonic() >= self._later_at):
-                batch.endings.extend(self._later)
-                self._later.clear()
-            self._uncommitted = len(batch)
+            self._uncommitted = len(batch) + len(self._suspects)
             if batch and not self._commit(batch):
                 break
-            self._uncommitted = 0
+            if self._suspects and (ended or time.monotonic() >= self._suspects_at):
+                self._retry_suspects()
+            self._uncommitted = len(self._suspects)
         self._line.close()
 
     def _collect(self, batch: Batch) -> bool:
         """Wait for the first item, take what else is there up to a bound; say whether the end was asked for."""
         inbox = self._inbox
         try:
-            item = inbox.get(timeout=max(0.0, self._later_at - time.monotonic()) if self._later else None)
+            item = inbox.get(timeout=max(0.0, self._suspects_at - time.monotonic()) if self._suspects else None)
             while item is not None:
                 self._add(item, batch)
                 if len(batch) >= _MOST:
@@ -169,22 +185,21 @@ class Outflow:
                 return True
             tries += 1
             if not _is_outage(error) or (isinstance(error, BackendError) and tries > _TRIES_BEFORE_TAKING_APART):
-                batch = self._take_apart(batch)
+                batch = self._take_apart(batch, is_hopeless=tries > 2 * _TRIES_OF_ONE)
                 if not batch:
                     return True
             self._note_trouble(error)
             if not self._pause():
                 logger.error("gave up %d uncommitted ends at shutdown; their messages go back", len(batch))
-                self._uncommitted = len(batch)
+                self._uncommitted = len(batch) + len(self._suspects)
                 return False
 
     def _try(self, batch: Batch) -> Exception | None:
         try:
-            commit = merge(batch.acks, batch.endings)
-            if commit.publications or commit.metas or commit.parts or commit.settlement:
-                self._line.commit(commit)
-            for settlement in requeue_settlements(batch.endings):
-                self._line.commit(Commit(settlement=settlement))
+            steps = batch.steps()
+            while steps:
+                self._line.commit(steps[0])
+                del steps[0]
         except Exception as error:
             if isinstance(error, OperationalError | OSError):
                 self._line.reset()
@@ -193,6 +208,7 @@ class Outflow:
         return None
 
     def _finish(self, batch: Batch) -> None:
+        self._successes += 1
         if self.trouble is not None:
             logger.info("commits go through again, after: %s", self.trouble)
             self.trouble = None
@@ -205,55 +221,81 @@ class Outflow:
                     logger.exception("what was to follow a commit raised")
         self._committed(len(batch))
 
-    def _take_apart(self, batch: Batch) -> Batch:
-        """Commit each part alone; return all that is left when broker or store are down, else what was replaced."""
+    # -- when a commit fails for what is in it ------------------------------------------------------------------------
+
+    def _take_apart(self, batch: Batch, *, is_hopeless: bool) -> Batch:
+        """Commit each part alone and return what is left because broker or store are down.
+
+        A part that is to blame itself is replaced by its failure; one that the store refuses while it takes others is
+        set aside, to be tried again beside the traffic.
+        """
         parts = batch.split()
-        failed: list[tuple[Batch, Exception]] = []
+        refused: list[Batch] = []
+        left = Batch()
         went_through = 0
         while parts:
             part = parts.pop(0)
             problem = self._try(part)
+            if problem is not None and not _is_outage(problem):
+                problem = self._replace(part, problem, is_hopeless=is_hopeless)
             if problem is None:
                 went_through += 1
-                continue
-            failed.append((part, problem))
-            if isinstance(problem, OperationalError) or (_is_outage(problem) and len(failed) > 2 + went_through):
-                break
-        left = Batch()
-        for part, problem in failed:
-            self._judge(part, problem, left, is_alive=went_through > 0)
+            elif isinstance(problem, BackendError) and part.endings:
+                refused.append(part)
+                if len(refused) > 2 + went_through:
+                    break
+            else:
+                left.extend(part)
+                if isinstance(problem, OperationalError):
+                    break
+        if went_through or (len(refused) == 1 and not parts and not left):
+            for part in refused:
+                self._suspect(part.endings[0])
+        else:
+            for part in refused:
+                left.extend(part)
         for part in parts:
-            left.acks.extend(part.acks)
-            left.endings.extend(part.endings)
+            left.extend(part)
         return left
 
-    def _judge(self, part: Batch, problem: Exception, left: Batch, *, is_alive: bool) -> None:
-        """Replace an ending that is to blame itself; keep the others, aside when broker and store are alive."""
-        left.acks.extend(part.acks)
-        for ending in part.endings:
-            ending.failures += 1 if is_alive or not _is_outage(problem) else 0
-            if not _is_outage(problem) or ending.failures >= _TRIES_OF_ONE:
-                left.endings.append(self._replace(ending, problem))
-            elif is_alive:
-                self._later.append(ending)
-                self._later_at = time.monotonic() + 1.0
-            else:
-                left.endings.append(ending)
-
-    def _replace(self, ending: Ending, problem: Exception) -> Ending:
+    def _replace(self, part: Batch, problem: Exception, *, is_hopeless: bool) -> Exception | None:
+        """Commit the failure of the one ending in *part*, else give its message back; return why that is not possible."""
+        if part.acks:
+            if not is_hopeless:
+                return problem
+            logger.critical("%d acknowledgements cannot be made; their messages will come again", len(part.acks))
+            return None
+        ending = part.endings[0]
         held = ending.held
         what = f"{held.name}[{held.task_id}]" if held is not None else "a message"
-        if ending.is_replaced:
-            logger.critical("not even the failure of %s can be committed; its message goes back: %r", what, problem)
-            return attrs.evolve(ending, publications=(), metas=(), parts=(), verdict=Verdict.REQUEUE)
         logger.error("the end of %s cannot be committed and is replaced by its failure: %r", what, problem)
         try:
-            spoiled = self._spoil(ending, problem)
-        except Exception:
-            logger.exception("no failure could be made for %s; its message goes back", what)
-            spoiled = Ending(held, Verdict.REQUEUE)
-        spoiled.is_replaced = True
-        return spoiled
+            spoilt: Exception | None = self._try(Batch([], [self._spoil(ending, problem)]))
+        except Exception as error:
+            spoilt = error
+        if spoilt is None or _is_outage(spoilt):
+            return spoilt
+        logger.critical("not even the failure of %s can be committed; its message goes back: %r", what, spoilt)
+        back = attrs.evolve(ending, publications=(), metas=(), parts=(), verdict=Verdict.REQUEUE, after=None)
+        return self._try(Batch([], [back]))
+
+    def _suspect(self, ending: Ending) -> None:
+        self._suspects.append((ending, self._successes))
+        self._suspects_at = time.monotonic() + 1.0
+
+    def _retry_suspects(self) -> None:
+        """Try each ending that the store refused once more; replace it when the store takes all others meanwhile."""
+        suspects, self._suspects = self._suspects, []
+        for ending, successes in suspects:
+            part = Batch([], [ending])
+            problem = self._try(part)
+            if problem is None:
+                continue
+            ending.failures += 1 if self._successes > successes else 0
+            if not _is_outage(problem) or ending.failures >= _TRIES_OF_ONE:
+                problem = self._replace(part, problem, is_hopeless=True)
+            if problem is not None:
+                self._suspect(ending)
 
     def _note_trouble(self, error: Exception) -> None:
         if self.trouble is None:
