@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, overload
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from umbel.exceptions import ImproperlyConfigured
 from umbel.settings.combinations import check_combinations
@@ -62,8 +62,10 @@ class Configuration(LayeredSettings):
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        self._take([Given(name, value, calling_place())], Layer.ASSIGNED)
+    if not TYPE_CHECKING:  # a checker that sees it takes any attribute, and misspelt ones must be errors
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            self._take([Given(name, value, calling_place())], Layer.ASSIGNED)
 
     def __setitem__(self, name: str, value: Any) -> None:
         self._take([Given(name, value, calling_place())], Layer.ASSIGNED)
@@ -98,9 +100,10 @@ class Configuration(LayeredSettings):
             self[name] = value
         return self[name]
 
-    def add_defaults(self, values: Any, /) -> None:
+    def add_defaults(self, values: Mapping[str, Any] | Callable[[], Mapping[str, Any]], /) -> None:
         """Take *values* (a mapping, or a function that returns one) below every other source, above the defaults."""
-        given = read_mapping(values() if callable(values) else values, f"add_defaults in {calling_place()}")
+        mapping = values if isinstance(values, Mapping) else values()
+        given = read_mapping(mapping, f"add_defaults in {calling_place()}")
         self._take(given, Layer.GIVEN_DEFAULT)
 
     # -- sources -------------------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import types
 
 import pytest
-from celery.app import defaults as celerys
 
 from umbel.exceptions import ImproperlyConfigured
 from umbel.settings import (
@@ -23,7 +22,7 @@ def conf():
     return Configuration()
 
 
-def test_each_old_name_of_celery_means_the_same_here():
+def test_each_old_name_of_celery_means_the_same_here(celerys):
     """[B057] [O01] Celery's own table; names that were never lower case in it may be more here."""
     theirs = {
         old: new for old, new in celerys._TO_NEW_KEY.items() if old not in ("RESULT_ACCEPT_CONTENT", "ENABLE_UTC")

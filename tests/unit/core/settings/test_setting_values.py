@@ -6,7 +6,6 @@ import datetime as dt
 import math
 
 import pytest
-from celery.app import defaults as celerys
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,11 +29,11 @@ def refusal(call):
 # -- the table is Celery's ---------------------------------------------------------------------------------------------
 
 
-def test_every_setting_of_celery_is_known():
+def test_every_setting_of_celery_is_known(celerys):
     assert set(celerys._OPTIONS) - OPTIONS.keys() - FOREIGN.keys() == set()
 
 
-def test_every_default_is_celerys_or_says_that_it_differs():
+def test_every_default_is_celerys_or_says_that_it_differs(celerys):
     found = {}
     for name, row in OPTIONS.items():
         if name in celerys._OPTIONS and not row.own:

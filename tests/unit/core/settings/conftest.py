@@ -1,0 +1,14 @@
+"""Celery's own table of settings, to compare ours with."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def celerys():
+    """``celery.app.defaults``, where Celery is installed."""
+    pytest.importorskip("celery", reason="needs Celery: pip install celery")
+    return importlib.import_module("celery.app.defaults")
