@@ -1,0 +1,240 @@
+"""The consumer: claims in batches, waits without polling, keeps its lease, and frees what the dead have held."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import redis
+
+from umbel.model import Delivery, Queue, Settlement
+from umbel.spi import Consumer
+from umbel_transport_redis.broadcast import Subscription
+from umbel_transport_redis.envelope import decode, redelivered
+from umbel_transport_redis.link import Link
+from umbel_transport_redis.scripts import CLAIM, EXPIRED, PUT_BACK, RECLAIM
+from umbel_transport_redis.settings import RedisTransportSettings
+from umbel_transport_redis.settling import finished_fields, put_back_arguments
+from umbel_transport_redis.topology import Names, bindings_of, is_broadcast
+
+__all__ = ["RedisConsumer"]
+
+#: How often a consumer looks for leases that are over.
+_RECLAIM_EVERY_S = 1.0
+#: The pause between two looks when the server will not tell of changes (CLIENT TRACKING refused).
+_POLL_S = 0.05
+_PUT_BACK_BATCH = 200
+
+
+class RedisConsumer(Consumer):
+    """See :class:`~umbel.spi.Consumer`.
+
+    Waiting stands on Redis's client-side caching: the consumer reads whether its lists exist, and the server sends one
+    message when any of them changes. So any number of queues and priorities costs no polling and no latency, and
+    Celery's plain ``LPUSH`` wakes it as well as Umbel's.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        settings: RedisTransportSettings,
+        names: Names,
+        consumer_id: str,
+        queues: Sequence[Queue],
+        prefetch: int,
+        timeout_s: float,
+    ) -> None:
+        self.id = consumer_id
+        self._names = names
+        self._settings = settings
+        self._lease_ms = int(settings.lease_s * 1000)
+        self._prefetch = prefetch
+        self._serial = 1
+        self._turn = 0
+        self._reclaim_at = 0.0
+        self._queues: dict[str, Queue] = {}
+        self._closed = False
+        self._bell_out, self._bell_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._link = Link(url, settings, timeout_s)
+        self._changes: Link | None = Link(url, settings, timeout_s)
+        self._subscription = Subscription(url, settings, names, timeout_s)
+        self._track()
+        for queue in queues:
+            self.add_queue(queue)
+        self._inflight = names.inflight(consumer_id)
+
+    # -- claiming -----------------------------------------------------------------------------------------------------
+
+    def receive(self, limit: int, timeout_s: float) -> Sequence[Delivery]:
+        """Claim a batch, or wait for the first message."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            now = time.monotonic()
+            if now >= self._reclaim_at:
+                self._reclaim_at = now + _RECLAIM_EVERY_S
+                self._reclaim()
+            deliveries, due_in_s = self._claim(max(1, limit)) if self._queues else ([], None)
+            if len(deliveries) < limit:
+                deliveries.extend(self._subscription.take(limit - len(deliveries)))
+            if deliveries:
+                return deliveries
+            if self._armed():
+                left = min(deadline, self._reclaim_at) - time.monotonic()
+                if due_in_s is not None:
+                    left = min(left, due_in_s)
+                if self._wait(max(0.0, left)):
+                    return ()
+            if time.monotonic() >= deadline:
+                return ()
+
+    def _claim(self, limit: int) -> tuple[list[Delivery], float | None]:
+        queues = list(self._queues)
+        self._turn = (self._turn + 1) % len(queues)
+        queues = queues[self._turn :] + queues[: self._turn]
+        lists = {name: self._names.lists(name) for name in queues}
+        order = [
+            (name, key) for step in range(len(self._names.steps)) for name in queues for key in (lists[name][step],)
+        ]
+        first = 3 + len(queues)
+        place = {key: first + index for index, (_, key) in enumerate(order)}
+        answer = self._link.run(
+            CLAIM,
+            [self._inflight, self._names.leases, *map(self._names.delayed, queues), *(key for _, key in order)],
+            [
+                self.id,
+                self._lease_ms,
+                limit,
+                self._serial,
+                len(queues),
+                len(self._names.steps),
+                self._prefetch,
+                *(place[key] for name in queues for key in lists[name]),
+            ],
+        )
+        deliveries = []
+        for index in range(1, len(answer), 2):
+            name, key = order[answer[index] - 1]
+            for raw in answer[index + 1]:
+                deliveries.append(decode(raw, name, (self.id, f"{self._serial}:{key}", raw)))
+                self._serial += 1
+        return deliveries, None if answer[0] < 0 else answer[0] / 1000
+
+    # -- waiting ------------------------------------------------------------------------------------------------------
+
+    def _track(self) -> None:
+        assert self._changes is not None
+        try:
+            listener = self._changes.call("CLIENT", "ID")
+            self._link.call("CLIENT", "TRACKING", "ON", "REDIRECT", listener, "NOLOOP")
+            self._changes.call("SUBSCRIBE", "__redis__:invalidate")
+        except redis.ResponseError:  # an old server, a proxy, an ACL: then look every now and then
+            self._changes.close()
+            self._changes = None
+
+    def _armed(self) -> bool:
+        """Ask to be told of the next change; say whether there is nothing yet."""
+        if self._changes is None or not self._queues:
+            return True
+        keys = [key for name in self._queues for key in (*self._names.lists(name), self._names.delayed(name))]
+        counts = self._link.call_many(
+            [("EXISTS", *[key for name in self._queues for key in self._names.lists(name)]), ("EXISTS", *keys)]
+        )
+        return counts[0] == 0
+
+    def _wait(self, timeout_s: float) -> bool:
+        """Sleep until something changes or *timeout_s* is over; say whether :meth:`wake` was called."""
+        watched: list[Any] = [self._bell_out, *self._subscription.watched()]
+        if self._changes is not None:
+            watched.append(self._changes)
+        elif self._queues:
+            timeout_s = min(timeout_s, _POLL_S)
+        ready, _, _ = select.select(watched, [], [], timeout_s)
+        if self._changes in ready:
+            assert self._changes is not None
+            self._changes.read()
+            while self._changes.has_input():
+                self._changes.read()
+        if self._bell_out in ready:
+            os.read(self._bell_out, 4096)
+            return True
+        return False
+
+    def wake(self) -> None:
+        """Make ``receive`` return."""
+        with contextlib.suppress(OSError):  # full: it is awake already; closed: nobody sleeps
+            os.write(self._bell_in, b"!")
+
+    # -- leases -------------------------------------------------------------------------------------------------------
+
+    def extend(self) -> None:
+        """Renew the lease."""
+        seconds, micros = self._link.call("TIME")
+        over = int(seconds) * 1000 + int(micros) // 1000 + self._lease_ms
+        self._link.call("ZADD", self._names.leases, over, self.id)
+
+    def _reclaim(self) -> None:
+        for raw in self._link.run(EXPIRED, [self._names.leases], []):
+            consumer = raw.decode()
+            if consumer != self.id:
+                self._free(consumer)
+
+    def _free(self, consumer: str) -> None:
+        held = self._names.inflight(consumer)
+        for batch in self._held_by(held) or [[]]:
+            arguments: list[Any] = [consumer]
+            for field, raw in batch:
+                arguments += [field, field.partition(b":")[2], redelivered(raw)]
+            if self._link.run(RECLAIM, [self._names.leases, held], arguments) < 0:
+                return
+
+    def _held_by(self, inflight: str) -> list[list[tuple[bytes, bytes]]]:
+        """Return what is held, in batches, the last claimed first: each is put before the one put back before it."""
+        found = self._link.call("HGETALL", inflight)
+        held = sorted(zip(found[::2], found[1::2], strict=True), key=lambda entry: -int(entry[0].partition(b":")[0]))
+        return [held[start : start + _PUT_BACK_BATCH] for start in range(0, len(held), _PUT_BACK_BATCH)]
+
+    # -- settling, queues, end ----------------------------------------------------------------------------------------
+
+    def settle(self, settlement: Settlement) -> None:
+        """Settle on this connection (a worker settles through ``Transport.settle``)."""
+        for consumer, fields in finished_fields(settlement).items():
+            self._link.call("HDEL", self._names.inflight(consumer), *fields)
+        for consumer, arguments in put_back_arguments(self._names, settlement).items():
+            self._link.run(PUT_BACK, [self._names.inflight(consumer)], arguments)
+
+    def add_queue(self, queue: Queue) -> None:
+        """Consume from *queue* too."""
+        broadcasts = [(exchange, key) for exchange, key in bindings_of(queue) if is_broadcast(exchange)]
+        for exchange, key in broadcasts:
+            self._subscription.add(queue, exchange, key)
+        if not broadcasts:
+            self._queues[queue.name] = queue
+
+    def cancel_queue(self, name: str) -> None:
+        """Take no more from the queue *name*."""
+        self._queues.pop(name, None)
+        self._subscription.remove(name)
+
+    def close(self) -> None:
+        """Give back what is held."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            for batch in self._held_by(self._inflight):
+                arguments: list[Any] = []
+                for field, raw in batch:
+                    arguments += [field, field.partition(b":")[2], "", raw]
+                self._link.run(PUT_BACK, [self._inflight], arguments)
+            self._link.call("ZREM", self._names.leases, self.id)
+        finally:
+            self._subscription.close()
+            for link in (self._link, self._changes):
+                if link is not None:
+                    link.close()
+            os.close(self._bell_in)
+            os.close(self._bell_out)

@@ -1,0 +1,48 @@
+"""The transport's own settings: section ``[redis]``, or Celery's ``broker_transport_options`` under Celery's names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+__all__ = ["RedisTransportSettings"]
+
+_SEP = "\x06\x16"
+
+
+def _steps(value: Sequence[int]) -> tuple[int, ...]:
+    return tuple(sorted(int(step) for step in value))
+
+
+@attrs.frozen(kw_only=True)
+class RedisTransportSettings:
+    """What can be set. Times are seconds.
+
+    *lease_s*: how long a silent worker keeps what it holds. *global_keyprefix* goes before every key and channel;
+    *priority_steps* and *sep* name a queue's lists; *fanout_prefix* puts the database's number before broadcast
+    channels: they must be those of the Celery programs on the same queues. *master_name* is for ``sentinel://``.
+    """
+
+    lease_s: float = attrs.field(default=8.0, converter=float, validator=attrs.validators.gt(0.5))
+    global_keyprefix: str = ""
+    priority_steps: tuple[int, ...] = attrs.field(default=(0, 3, 6, 9), converter=_steps)
+    sep: str = _SEP
+    fanout_prefix: bool = True
+    socket_timeout: float = attrs.field(default=30.0, converter=float)
+    socket_connect_timeout: float | None = None
+    socket_keepalive: bool = True
+    health_check_interval: float | None = None
+    client_name: str | None = None
+    master_name: str | None = None
+    sentinel_kwargs: dict[str, Any] = attrs.field(factory=dict)
+
+    @classmethod
+    def of(cls, app: Any) -> RedisTransportSettings:
+        """Return the section ``[redis]``, with ``broker_transport_options`` of the same names over it."""
+        if app is None:
+            return cls()
+        known = {field.name for field in attrs.fields(cls)}
+        options = {k: v for k, v in (app.conf.broker_transport_options or {}).items() if k in known}
+        return attrs.evolve(app.conf.section("redis", cls), **options)

@@ -1,0 +1,184 @@
+"""The transport: publishing, declaring and counting on Redis."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from umbel.exceptions import OperationalError
+from umbel.model import Publication, Queue, Settlement
+from umbel.spi import Consumer, JointTransport, Transport, TransportCapabilities
+from umbel.urls import mask_url
+from umbel_transport_redis.consumer import RedisConsumer
+from umbel_transport_redis.envelope import encode
+from umbel_transport_redis.link import Link, database_of, driver_url
+from umbel_transport_redis.scripts import PUT_BACK
+from umbel_transport_redis.settings import RedisTransportSettings
+from umbel_transport_redis.settling import finished_fields, put_back_arguments
+from umbel_transport_redis.topology import Names, Routes, bindings_of, is_broadcast
+
+__all__ = ["CAPABILITIES", "RedisTransport"]
+
+CAPABILITIES = TransportCapabilities(
+    fanout=True,
+    priorities=True,
+    delayed_delivery=True,
+    durable=True,
+    many_processes=True,
+    leases=True,
+    counts_deliveries=True,
+    settle_from_any_connection=True,
+    exchange_kinds=frozenset({"direct", "topic", "fanout"}),
+)
+
+Command = tuple[Any, ...]
+
+
+class RedisTransport(Transport, JointTransport):
+    """A connection to one Redis server. See :class:`~umbel.spi.Transport`."""
+
+    capabilities: ClassVar[TransportCapabilities] = CAPABILITIES
+
+    def __init__(self, url: str, settings: RedisTransportSettings) -> None:
+        self._url = url
+        self._settings = settings
+        self._names = Names(settings, database_of(url.split(";", maxsplit=1)[0]))
+        self._routes = Routes(self._names)
+        self._link: Link | None = None
+        self._timeout_s = 4.0
+
+    def __repr__(self) -> str:
+        return f"<RedisTransport {mask_url(self._url)}>"
+
+    @property
+    def store_identity(self) -> str:
+        """The server and database; equal for the Redis backend on the same URL."""
+        return f"redis:{driver_url(self._url)}"
+
+    def open(self, timeout_s: float) -> None:
+        """Connect."""
+        self._timeout_s = timeout_s
+        if self._link is None:
+            self._link = Link(self._url, self._settings, timeout_s)
+
+    def close(self) -> None:
+        """Disconnect."""
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+
+    @property
+    def link(self) -> Link:
+        """The open connection."""
+        if self._link is None:
+            raise OperationalError(f"the transport {mask_url(self._url)} is not open: call open() first")
+        return self._link
+
+    def declare(self, queues: Sequence[Queue]) -> None:
+        """Write the queues' bindings."""
+        commands: list[Command] = []
+        for queue in queues:
+            for exchange, routing_key in bindings_of(queue):
+                member = self._names.member(exchange, routing_key, queue.name)
+                table, permanent = self._names.bindings(exchange.name or queue.name)
+                commands.append(("SADD", table, member))
+                if queue.expires_s is None:
+                    commands.append(("SADD", permanent, member))
+                if is_broadcast(exchange):
+                    commands.append(("SADD", self._names.broadcasts, exchange.name))
+                if exchange.name not in ("", queue.name):
+                    commands.append(("SADD", self._names.bound(queue.name), f"{exchange.name}\n{member}"))
+        if commands:
+            self.link.call_many(commands)
+            self._routes.forget()
+
+    def publish(self, publications: Sequence[Publication], timeout_s: float) -> None:
+        """Push into the lists, in one transaction when there is more than one command."""
+        commands = self._pushes(publications)
+        if len(commands) == 1:
+            self.link.call(*commands[0])
+        elif commands:
+            self.link.call_many([("MULTI",), *commands, ("EXEC",)])
+
+    def consume(self, queues: Sequence[Queue], prefetch: int, name: str) -> Consumer:
+        """Return a consumer with connections of its own."""
+        consumer = f"{name or socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
+        return RedisConsumer(self._url, self._settings, self._names, consumer, queues, prefetch, self._timeout_s)
+
+    def count(self, queues: Sequence[str]) -> Sequence[int]:
+        """Return the lengths of the lists and of the delayed sets."""
+        commands: list[Command] = []
+        for queue in queues:
+            commands.extend(("LLEN", key) for key in self._names.lists(queue))
+            commands.append(("ZCARD", self._names.delayed(queue)))
+        answers = self.link.call_many(commands) if commands else []
+        each = len(self._names.steps) + 1
+        return [sum(answers[index : index + each]) for index in range(0, len(answers), each)]
+
+    def purge(self, queue: str) -> int:
+        """Drop what waits."""
+        keys = [*self._names.lists(queue), self._names.delayed(queue)]
+        counts = [("LLEN", key) for key in keys[:-1]] + [("ZCARD", keys[-1])]
+        answers = self.link.call_many([("MULTI",), *counts, ("DEL", *keys), ("EXEC",)])
+        return int(sum(answers[-1][:-1]))
+
+    def delete(self, queue: str) -> None:
+        """Remove the queue and its bindings."""
+        self.purge(queue)
+        bound = [entry.decode().partition("\n") for entry in self.link.call("SMEMBERS", self._names.bound(queue))]
+        own = (queue, "", self._names.member(Queue(name=queue).exchange, queue, queue))
+        commands: list[Command] = [("DEL", self._names.bound(queue))]
+        for exchange, _, member in (own, *bound):
+            commands.extend(("SREM", table, member) for table in self._names.bindings(exchange))
+        self.link.call_many(commands)
+        self._routes.forget()
+
+    def settle(self, settlement: Settlement) -> None:
+        """Settle deliveries of any consumer of this database."""
+        finished = self._finishing(settlement)
+        if finished:
+            self.link.call_many(finished)
+        for consumer, arguments in put_back_arguments(self._names, settlement).items():
+            self.link.run(PUT_BACK, [self._names.inflight(consumer)], arguments)
+
+    def write_jointly(
+        self, transaction: Any, publications: Sequence[Publication], settlement: Settlement
+    ) -> Callable[[], None] | None:
+        """Add to a list of commands that the backend runs in one MULTI."""
+        transaction.extend(self._pushes(publications))
+        transaction.extend(self._finishing(settlement))
+        for consumer, arguments in put_back_arguments(self._names, settlement).items():
+            transaction.append(("EVAL", PUT_BACK, 1, self._names.inflight(consumer), *arguments))
+        return None
+
+    def _finishing(self, settlement: Settlement) -> list[Command]:
+        fields = finished_fields(settlement)
+        return [("HDEL", self._names.inflight(consumer), *done) for consumer, done in fields.items()]
+
+    def _pushes(self, publications: Sequence[Publication]) -> list[Command]:
+        pushes: dict[str, list[bytes]] = {}
+        others: list[Command] = []
+        names = self._names
+        for publication in publications:
+            if publication.exchange and self._routes.is_broadcast(self.link, publication):
+                envelope = encode(publication, publication.exchange, publication.routing_key, 0)
+                others.append(("PUBLISH", names.channel(publication.exchange, publication.routing_key), envelope))
+                continue
+            # Unset is not the same as the lowest here: Celery's ordinary list is the first one.
+            unset = not publication.priority and publication.message.properties.get("priority") is None
+            priority = None if unset else publication.priority
+            step = names.step_of(priority)
+            wire_priority = names.wire_priority(priority)
+            for name in self._routes.queues_for(self.link, publication):
+                if name == publication.routing_key or not publication.exchange:
+                    envelope = encode(publication, "", name, wire_priority)
+                else:
+                    envelope = encode(publication, publication.exchange, publication.routing_key, wire_priority)
+                if publication.deliver_at is None:
+                    pushes.setdefault(names.lists(name)[step], []).append(envelope)
+                else:
+                    score = int(publication.deliver_at * 1000)
+                    others.append(("ZADD", names.delayed(name), score, b"%d%b" % (step + 1, envelope)))
+        return [("LPUSH", key, *values) for key, values in pushes.items()] + others

@@ -1,0 +1,30 @@
+"""The servers that tests stand on, one of each for the whole run, started from the installed programs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from umbel.testing.servers import MissingProgram, RabbitmqServer, RedisServer, Server
+
+
+def _served(kind: type[Server], factory: pytest.TempPathFactory) -> Iterator[Server]:
+    try:
+        kind.program()
+    except MissingProgram as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    with kind(factory.mktemp(kind.__name__.lower())) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    yield from _served(RedisServer, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    yield from _served(RabbitmqServer, tmp_path_factory)
