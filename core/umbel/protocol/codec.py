@@ -87,9 +87,15 @@ class Codec:
         except Exception as error:  # a serializer may break its promise to raise ValueError alone
             raise DecodeError(f"cannot decode {len(data)} bytes as {content_type}: {safestr(error)}") from error
 
+    def content_type(self, name: str) -> str:
+        """Return the content type of *name*: the name of a serializer, or a content type (anything with a ``/``)."""
+        if "/" in name:
+            return name
+        return (self._writers.get(name) or self._writer(name))[1]
+
     def content_types(self, names: Iterable[str]) -> frozenset[str]:
-        """Return the content types of *names*: names of serializers, or content types (anything with a ``/``)."""
-        return frozenset(name if "/" in name else self._find_writer(name)[1] for name in names)
+        """Return the content types of *names*, such as those of ``accept_content``."""
+        return frozenset(map(self.content_type, names))
 
     # -- compression --------------------------------------------------------------------------------------------------
 
@@ -106,9 +112,6 @@ class Codec:
             raise DecodeError(f"cannot decompress {len(data)} bytes of {content_type}: {safestr(error)}") from error
 
     # -- plugins ------------------------------------------------------------------------------------------------------
-
-    def _find_writer(self, name: str) -> tuple[Callable[[Any], bytes], str, str]:
-        return self._writers.get(name) or self._writer(name)
 
     def _writer(self, name: str) -> tuple[Callable[[Any], bytes], str, str]:
         serializer = self._host.serializer(name)

@@ -131,11 +131,7 @@ def _exception_document(result: Any, codec: Codec, serializer: str) -> Any:
     if not isinstance(result, BaseException):
         return result
     # A pickle can hold the exception itself; the framework's own are not Celery's to import.
-    if (
-        codec.content_types([serializer]) == {_PICKLE}
-        and not _is_framework(result)
-        and _survives(result, codec, serializer)
-    ):
+    if codec.content_type(serializer) == _PICKLE and not _is_framework(result) and _survives(result, codec, serializer):
         return result
     return exception_to_wire(result)
 

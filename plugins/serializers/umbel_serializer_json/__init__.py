@@ -124,7 +124,7 @@ class JsonSerializer(Serializer):
     def loads(self, data: bytes) -> Any:
         if (
             b"__type__" not in data
-            and not (b"\\u00" in data and _hides_mark(data))
+            and not (b"\\" in data and _hides_mark(data))
             and (len(data) < 19 or _LONG_NUMBER not in data.translate(_AS_NINES))
         ):
             try:
