@@ -1,5 +1,70 @@
-"""Umbel: a distributed task queue in which every part is a plugin."""
+"""Umbel: a distributed task queue in which every part is a plugin.
+
+::
+
+    from umbel import Umbel
+
+    app = Umbel("tasks")
+
+    @app.task
+    def add(x: int, y: int) -> int:
+        return x + y
+
+Importing it imports no plugin and no driver; they are loaded when the configuration names them and they are needed.
+"""
 
 from __future__ import annotations
 
+from umbel.app import Umbel
+from umbel.canvas import Signature, chain, chord, group, maybe_signature, signature
+from umbel.context import Context, current_task
+from umbel.current import current_app, use_app
+from umbel.exceptions import (
+    Ignore,
+    MaxRetriesExceededError,
+    OperationalError,
+    Reject,
+    Retry,
+    SoftTimeLimitExceeded,
+    TaskRevokedError,
+    TimeoutError,
+    UmbelError,
+)
+from umbel.model import Exchange, Queue
+from umbel.results import AsyncResult, GroupResult, ResultSet, allow_join_result
+from umbel.shared import shared_task
+from umbel.task import Task
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "AsyncResult",
+    "Context",
+    "Exchange",
+    "GroupResult",
+    "Ignore",
+    "MaxRetriesExceededError",
+    "OperationalError",
+    "Queue",
+    "Reject",
+    "ResultSet",
+    "Retry",
+    "Signature",
+    "SoftTimeLimitExceeded",
+    "Task",
+    "TaskRevokedError",
+    "TimeoutError",
+    "Umbel",
+    "UmbelError",
+    "__version__",
+    "allow_join_result",
+    "chain",
+    "chord",
+    "current_app",
+    "current_task",
+    "group",
+    "maybe_signature",
+    "shared_task",
+    "signature",
+    "use_app",
+]

@@ -8,13 +8,51 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from umbel.model import Publication
     from umbel.task import Task
 
-__all__ = ["Context", "Frame", "current_request", "current_task", "pop_frame", "push_frame", "top_frame"]
+__all__ = [
+    "ERRBACK_HEADER",
+    "Context",
+    "Frame",
+    "current_request",
+    "current_task",
+    "pop_frame",
+    "push_frame",
+    "top_frame",
+]
+
+
+#: Marks a call of ``errback(request, exc, traceback)``, whose first two arguments travel as documents.
+ERRBACK_HEADER: Final = "x-umbel-errback"
+_DOCUMENT: Final = (
+    "id",
+    "task",
+    "args",
+    "kwargs",
+    "retries",
+    "eta",
+    "expires",
+    "root_id",
+    "parent_id",
+    "group",
+    "group_index",
+    "origin",
+    "hostname",
+    "delivery_info",
+    "reply_to",
+    "correlation_id",
+    "timelimit",
+    "stamps",
+    "stamped_headers",
+    "shadow",
+    "argsrepr",
+    "kwargsrepr",
+    "queue",
+)
 
 
 class Context:
@@ -146,7 +184,13 @@ class Context:
             "children": [],
             "outbox": [],
         }
+        if ERRBACK_HEADER in headers:
+            _revive_errback(args)
         return request
+
+    def as_document(self) -> dict[str, Any]:
+        """Return what travels of this request in a message about it: to an errback."""
+        return {name: getattr(self, name) for name in _DOCUMENT}
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return the field or attribute *name*, or *default*."""
@@ -168,6 +212,16 @@ class Context:
 
     def __repr__(self) -> str:
         return f"<Context: {self.task}[{self.id}] retries={self.retries}>"
+
+
+def _revive_errback(args: list[Any]) -> None:
+    """Make request and exception of an errback's arguments objects again, in place."""
+    from umbel.protocol.exceptions import exception_from_wire  # only errbacks need it, and it costs start-up time
+
+    if args and isinstance(args[0], Mapping):
+        args[0] = Context(**{name: args[0].get(name) for name in _DOCUMENT})
+    if len(args) > 1 and isinstance(args[1], Mapping):
+        args[1] = exception_from_wire(args[1])
 
 
 class Frame(NamedTuple):

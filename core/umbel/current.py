@@ -16,7 +16,7 @@ from umbel.exceptions import ImproperlyConfigured
 if TYPE_CHECKING:
     from umbel.app import Umbel
 
-__all__ = ["Application", "add_shared_task", "current_app", "set_current", "shared_tasks", "use_app"]
+__all__ = ["Application", "add_shared_task", "current_app", "has_current_app", "set_current", "shared_tasks", "use_app"]
 
 
 class Application:
@@ -49,6 +49,11 @@ def current_app() -> Umbel:
             "before this call), or pass app=... here"
         )
     return app
+
+
+def has_current_app() -> bool:
+    """Whether :func:`current_app` has an answer."""
+    return (_override.get() or _process.app) is not None
 
 
 @contextmanager

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from umbel.model import Publication, TaskCall
+from umbel.calling.ids import origin
+from umbel.calling.retrying import PublishPolicy
+from umbel.calling.transports import TransportPool
+from umbel.exceptions import OperationalError
+from umbel.model import Publication, Queue, TaskCall
+from umbel.signals import after_task_publish, before_task_publish
 
 if TYPE_CHECKING:
     from umbel.app import Umbel
     from umbel.calling.router import Destination
+    from umbel.spi import Transport
 
 __all__ = ["Publisher"]
 
@@ -18,11 +25,27 @@ class Publisher:
     """Encodes calls and sends publications, over transports that are pooled per process. Thread-safe, fork-safe."""
 
     def __init__(self, app: Umbel) -> None:
+        # protocol needs orjson-sized imports that a module of tasks should not pay for: loaded with the first call
+        from umbel.protocol.tasks import encode_task
+
         self._app = app
+        self._encode = encode_task
+        self._codec = app.codec
+        self._policy = PublishPolicy.from_mapping(app.conf.task_publish_retry_policy)
 
     def prepare(self, call: TaskCall, destination: Destination) -> Publication:
         """Encode *call* for *destination*, without I/O. Raises :class:`~umbel.exceptions.EncodeError`."""
-        raise NotImplementedError
+        message = self._encode(call, self._codec, protocol=self._app.conf.task_protocol, origin=origin())
+        eta, expires = call.eta, call.expires
+        return Publication(
+            message,
+            destination.queue,
+            destination.exchange,
+            destination.routing_key,
+            None if eta is None else eta.timestamp(),
+            call.priority or 0,
+            None if expires is None else expires.timestamp(),
+        )
 
     def send(
         self,
@@ -31,9 +54,109 @@ class Publisher:
         *,
         retry: bool | None = None,
         policy: Mapping[str, Any] | None = None,
-        transport: Any = None,
+        transport: Transport | None = None,
+        declare: Sequence[Queue] = (),
     ) -> None:
-        """Publish all of *publications* in one request, within *timeout_s* (``task_publish_timeout_s``), retries
-        included. :class:`~umbel.exceptions.OperationalError` when the broker does not take them in time.
+        """Publish all of *publications* in one request and return when the broker has them.
+
+        Everything (waiting for a pooled connection, connecting, retries) happens within *timeout_s* seconds
+        (``task_publish_timeout_s``); then, or when *policy* gives up, :class:`~umbel.exceptions.OperationalError`. An
+        attempt whose answer was lost may have been taken: what is sent twice has one id. *transport* is used as it is,
+        without retries; *declare* names further queues that must exist.
         """
-        raise NotImplementedError
+        if before_task_publish.receivers:
+            _announce(before_task_publish, publications)
+        if transport is not None:
+            transport.declare(_queues(publications, declare))
+            transport.publish(publications, self._timeout_s(timeout_s))
+        else:
+            self._send_pooled(publications, self._timeout_s(timeout_s), self._chosen(retry, policy), declare)
+        if after_task_publish.receivers:
+            _announce(after_task_publish, publications)
+
+    def _timeout_s(self, timeout_s: float | None) -> float:
+        return float(self._app.conf.task_publish_timeout_s) if timeout_s is None else timeout_s
+
+    def _chosen(self, retry: bool | None, policy: Mapping[str, Any] | None) -> PublishPolicy | None:
+        if not (self._app.conf.task_publish_retry if retry is None else retry):
+            return None
+        return PublishPolicy.from_mapping(self._app.conf.task_publish_retry_policy, policy) if policy else self._policy
+
+    def _send_pooled(
+        self,
+        publications: Sequence[Publication],
+        timeout_s: float,
+        policy: PublishPolicy | None,
+        declare: Sequence[Queue],
+    ) -> None:
+        deadline = time.monotonic() + timeout_s
+        pool = self._app.connections.transports
+        expected: tuple[type[BaseException], ...] = (
+            OperationalError,
+            *(policy.retry_errors if policy is not None else ()),
+        )
+        retries = 0
+        while True:
+            try:
+                self._attempt(pool, publications, deadline, declare)
+                return
+            except expected as error:
+                pause = policy.pause_s(retries) if policy is not None else None
+                left = deadline - time.monotonic()
+                if pause is None or left <= pause:
+                    raise self._given_up(publications, error, retries, timeout_s) from error
+            time.sleep(pause)
+            retries += 1
+
+    def _attempt(
+        self, pool: TransportPool, publications: Sequence[Publication], deadline: float, declare: Sequence[Queue]
+    ) -> None:
+        transport = pool.acquire(deadline)
+        try:
+            for publication in publications:
+                queue = publication.queue
+                if queue is not None and not pool.is_declared(queue.name):
+                    pool.declare(transport, [queue])
+            if declare:
+                pool.declare(transport, declare)
+            transport.publish(publications, max(0.001, deadline - time.monotonic()))
+        except BaseException as error:
+            # An error of the payload leaves the connection whole; an interrupt may leave it in the middle of a frame.
+            if isinstance(error, Exception) and not isinstance(error, OperationalError | OSError):
+                pool.release(transport)
+            else:
+                pool.discard(transport)
+            raise
+        pool.release(transport)
+
+    def _given_up(
+        self, publications: Sequence[Publication], error: BaseException, retries: int, timeout_s: float
+    ) -> OperationalError:
+        name = publications[0].message.headers.get("task", "a message") if publications else "nothing"
+        what = f"task {name}" if len(publications) == 1 else f"{len(publications)} messages (the first: {name})"
+        return OperationalError(
+            f"could not publish {what} to {self._app.connections.broker_label} within {timeout_s:g} s "
+            f"({retries + 1} attempts): {error}"
+        )
+
+
+def _queues(publications: Sequence[Publication], declare: Sequence[Queue]) -> list[Queue]:
+    found = {publication.queue.name: publication.queue for publication in publications if publication.queue is not None}
+    found.update({queue.name: queue for queue in declare})
+    return list(found.values())
+
+
+def _announce(signal: Any, publications: Sequence[Publication]) -> None:
+    """Tell the receivers of *signal* of each publication; what they change in headers and properties is sent."""
+    for publication in publications:
+        message = publication.message
+        named: dict[str, Any] = {
+            "body": message.body,
+            "exchange": publication.exchange,
+            "routing_key": publication.routing_key,
+            "headers": message.headers,
+        }
+        if signal is before_task_publish:
+            declared = [] if publication.queue is None else [publication.queue]
+            named.update(properties=message.properties, declare=declared, retry_policy=None)
+        signal.send_robust(sender=message.headers.get("task"), **named)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from zoneinfo import ZoneInfo
 
 __all__ = ["absolute_eta", "absolute_expiry", "as_moment", "zone"]
 
@@ -14,7 +13,11 @@ def zone(name: str | dt.tzinfo | None) -> dt.tzinfo:
         return dt.UTC
     if isinstance(name, dt.tzinfo):
         return name
-    return dt.UTC if name.upper() == "UTC" else ZoneInfo(name)
+    if name.upper() == "UTC":
+        return dt.UTC
+    from zoneinfo import ZoneInfo  # stdlib, costs milliseconds, and few configurations name a zone
+
+    return ZoneInfo(name)
 
 
 def as_moment(value: dt.datetime | str, naive_zone: dt.tzinfo, option: str) -> dt.datetime:
@@ -47,7 +50,9 @@ def absolute_eta(
     if countdown is None:
         return None if eta is None else as_moment(eta, naive_zone, "eta")
     if eta is not None:
-        raise ValueError("countdown and eta: expected one of them, got both; countdown is short for eta = now + countdown")
+        raise ValueError(
+            "countdown and eta: expected one of them, got both; countdown is short for eta = now + countdown"
+        )
     seconds = _seconds(countdown, "countdown")
     if seconds is None:
         raise TypeError(f"countdown: expected a number of seconds, got {type(countdown).__name__} {countdown!r}")

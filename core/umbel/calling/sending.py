@@ -1,0 +1,128 @@
+"""Calls on their way out: one, many of one task, and workflows. Each takes one request to the broker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from umbel.calling.options import build_call, check_arguments, check_options
+from umbel.calling.publisher import Publisher
+from umbel.context import top_frame
+from umbel.model import Publication, Queue
+from umbel.results import AsyncResult
+from umbel.signals import task_sent
+
+if TYPE_CHECKING:
+    from umbel.app import Umbel
+    from umbel.canvas.planning import PlannedCall
+    from umbel.results.sets import Member
+    from umbel.task import Task
+
+__all__ = ["add_child", "prepare_call", "prepare_planned", "publish", "send_call", "send_many"]
+
+
+def prepare_call(
+    app: Umbel,
+    task: Task[..., Any] | None,
+    name: str,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> tuple[str, Publication]:
+    """Route and encode a call, without I/O; return its id and what is to be published."""
+    if task is not None and task.typing:
+        task.parameters.check(args, kwargs)
+    destination, options = app.router.route(name, args, kwargs, options, task)
+    call = build_call(app, task, name, args, kwargs, options)
+    return call.task_id, app.publisher.prepare(call, destination)
+
+
+def send_call(
+    app: Umbel,
+    task: Task[..., Any] | None,
+    name: str,
+    args: Any,
+    kwargs: Any,
+    options: Mapping[str, Any],
+) -> AsyncResult[Any]:
+    """Send one call and return its result; :meth:`umbel.Task.apply_async` says the rest."""
+    args, kwargs = check_arguments(name, args, kwargs)
+    if options:
+        check_options(options, f"{name}.apply_async")
+    task_id, publication = prepare_call(app, task, name, args, kwargs, options)
+    if options:
+        publish(app.publisher, [publication], options)
+        result_class: type[AsyncResult[Any]] = options.get("result_cls") or AsyncResult
+        result = result_class(task_id, None if task is None else task.backend_url, None, app)
+    else:
+        app.publisher.send([publication])
+        result = AsyncResult(task_id, None if task is None else task.backend_url, None, app)
+    if options.get("add_to_parent", True):
+        add_child(result)
+    if task_sent.receivers:
+        task_sent.send_robust(
+            sender=name, task_id=task_id, task=name, args=args, kwargs=kwargs, eta=options.get("eta"), taskset=None
+        )
+    return result
+
+
+def send_many(
+    app: Umbel, task: Task[..., Any], calls: Iterable[Any], options: Mapping[str, Any]
+) -> list[AsyncResult[Any]]:
+    """Send many calls of one task in one request; return their results in order.
+
+    Each of *calls* is a tuple or list of positional arguments, or a dict of keyword arguments.
+    """
+    name = task.name
+    if options:
+        check_options(options, f"{name}.delay_many")
+    prepared: list[tuple[str, Publication]] = []
+    for call in calls:
+        if isinstance(call, Mapping):
+            prepared.append(prepare_call(app, task, name, (), call, options))
+        else:
+            args, kwargs = check_arguments(name, call, None)
+            prepared.append(prepare_call(app, task, name, args, kwargs, options))
+    if prepared:
+        publish(app.publisher, [publication for _, publication in prepared], options)
+    backend_url = task.backend_url
+    results: list[AsyncResult[Any]] = [AsyncResult(task_id, backend_url, None, app) for task_id, _ in prepared]
+    for result in results:
+        add_child(result)
+    return results
+
+
+def prepare_planned(app: Umbel, calls: Sequence[PlannedCall]) -> list[Publication]:
+    """Route and encode the calls of a workflow, without I/O."""
+    publications: list[Publication] = []
+    for call in calls:
+        check_options(call.options, call.name)
+        task = app.tasks.get(call.name)
+        # Arguments are checked where a person wrote the call; here they are results, and a mistake ends in a worker's log.
+        destination, options = app.router.route(call.name, call.args, call.kwargs, call.options, task)
+        built = build_call(app, task, call.name, call.args, call.kwargs, options)
+        publications.append(app.publisher.prepare(built, destination))
+    return publications
+
+
+def publish(publisher: Publisher, publications: Sequence[Publication], options: Mapping[str, Any]) -> None:
+    """Publish under the options ``timeout``, ``retry``, ``retry_policy``, ``connection`` and ``declare``."""
+    if not options:
+        publisher.send(publications)
+        return
+    timeouts = [options[name] for name in ("timeout", "confirm_timeout", "connect_timeout") if options.get(name)]
+    publisher.send(
+        publications,
+        min(timeouts) if timeouts else None,
+        retry=options.get("retry"),
+        policy=options.get("retry_policy"),
+        transport=options.get("connection") or options.get("producer") or options.get("publisher"),
+        declare=[queue for queue in options.get("declare") or () if isinstance(queue, Queue)],
+    )
+
+
+def add_child(result: Member) -> None:
+    """Note *result* among the children of the running task, where one runs and keeps a trail."""
+    frame = top_frame()
+    if frame is not None and frame.task.trail and not frame.request.called_directly:
+        frame.request.children.append(result.as_tuple())

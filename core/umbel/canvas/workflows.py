@@ -1,0 +1,101 @@
+"""Signatures on their way out: frozen, planned, encoded, published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from umbel.calling.options import check_options
+from umbel.calling.sending import add_child, prepare_planned, publish, send_call
+from umbel.canvas.composed import group
+from umbel.canvas.freezing import Frozen, chain_steps, freeze
+from umbel.canvas.planning import PlannedCall, plan
+from umbel.canvas.signature import Signature, as_signature_list
+from umbel.model import Publication
+
+if TYPE_CHECKING:
+    from umbel.app import Umbel
+    from umbel.results.sets import Member
+
+__all__ = ["Workflows"]
+
+#: Options of sending itself; they mean nothing to the messages.
+_SENDING = ("connection", "producer", "publisher", "timeout", "confirm_timeout", "connect_timeout", "retry",
+            "retry_policy", "declare", "add_to_parent", "result_cls")  # fmt: skip
+
+
+class Workflows:
+    """Sends an application's signatures. Thread-safe."""
+
+    def __init__(self, app: Umbel) -> None:
+        self._app = app
+
+    def send(
+        self, signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> Member:
+        """Send *signature* with *args*, *kwargs* and *options* merged in; everything that starts goes in one request."""
+        app = self._app
+        if app.conf.task_always_eager:
+            return signature.apply(args, kwargs, **options)  # type: ignore[no-any-return]
+        if signature.subtask_type is None:
+            args, kwargs, options = signature.merged(args, kwargs, options)
+            return send_call(app, app.tasks.get(signature.task), signature.task, args, kwargs, options)
+        (result,) = self._send([(signature, args, kwargs, options)], options)
+        return result
+
+    def send_all(self, signatures: Iterable[Mapping[str, Any]], options: Mapping[str, Any]) -> list[Member]:
+        """Send *signatures* in one request; return their results in order."""
+        made = as_signature_list(signatures, self._app)
+        if self._app.conf.task_always_eager:
+            return [signature.apply(**options) for signature in made]
+        return self._send([(signature, (), {}, options) for signature in made], options)
+
+    def _send(
+        self,
+        calls: Sequence[tuple[Signature, Sequence[Any], Mapping[str, Any], Mapping[str, Any]]],
+        options: Mapping[str, Any],
+    ) -> list[Member]:
+        sending = {name: options[name] for name in _SENDING if name in options}
+        planned: list[PlannedCall] = []
+        results: list[Member] = []
+        for signature, args, kwargs, given in calls:
+            check_options(given, f"{signature.task}.apply_async")
+            lasting = {name: value for name, value in given.items() if name not in _SENDING}
+            frozen, result = freeze(self._app, {**signature, "options": {**signature.options, **lasting}})
+            planned += plan(frozen, args, kwargs)
+            results.append(result)
+        publications = prepare_planned(self._app, planned)
+        if publications:
+            publish(self._app.publisher, publications, sending)
+        if options.get("add_to_parent", True):
+            for result in results:
+                add_child(result)
+        return results
+
+    def prepare(self, signature: Signature) -> list[Publication]:
+        """Return what sending *signature* publishes, without I/O."""
+        frozen, _ = freeze(self._app, signature)
+        return prepare_planned(self._app, plan(frozen))
+
+    def prepare_calls(self, calls: Sequence[PlannedCall]) -> list[Publication]:
+        """Route and encode planned calls, without I/O."""
+        return prepare_planned(self._app, calls)
+
+    def freeze(self, signature: Mapping[str, Any]) -> tuple[Frozen, Member]:
+        """Return a copy in which everything has its id, and the result that sending it will have."""
+        return freeze(self._app, signature)
+
+    def steps_of(self, signature: Mapping[str, Any]) -> list[Signature]:
+        """Return the steps of a chain as they are sent: inner chains dissolved, groups in the middle made chords."""
+        return as_signature_list(chain_steps(signature), self._app)
+
+    def chunked(self, signature: Signature, items: Iterable[Sequence[Any]], n: int) -> group:
+        """Return a group of ``celery.starmap`` calls of *n* items each."""
+        if n < 1:
+            raise ValueError(f"chunks: expected at least 1 item a call, got {n!r}")
+        rows = list(items)
+        parts = (rows[at : at + n] for at in range(0, len(rows), n))
+        return group(
+            [Signature("celery.starmap", kwargs={"task": signature, "it": part}, app=self._app) for part in parts],
+            app=self._app,
+        )

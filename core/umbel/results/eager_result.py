@@ -1,0 +1,45 @@
+"""The result of a call that ran at once, in the caller."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from umbel.protocol.results import ResultDocument
+from umbel.results.async_result import AsyncResult
+
+if TYPE_CHECKING:
+    from umbel.app import Umbel
+
+__all__ = ["EagerResult"]
+
+R = TypeVar("R")
+
+
+class EagerResult(AsyncResult[R]):
+    """An :class:`AsyncResult` that is final from the start, and asks no store (A543, B550)."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        id: str,
+        value: Any = None,
+        state: str = "SUCCESS",
+        traceback: str | None = None,
+        name: str | None = None,
+        app: Umbel | None = None,
+        children: list[Any] | None = None,
+    ) -> None:
+        super().__init__(id, app=app)
+        self._document = ResultDocument(
+            task_id=id, status=state, result=value, traceback=traceback, name=name, children=children or []
+        )
+
+    def forget(self) -> None:
+        """Do nothing: nothing is stored."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        document = self._document
+        if document is None:
+            raise TypeError("an EagerResult has its value from the start")
+        return type(self), (self.id, document.result, document.status, document.traceback, document.name)

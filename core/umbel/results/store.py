@@ -1,0 +1,100 @@
+"""What an application reads from and writes to its result backend on behalf of callers and tasks."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from umbel.protocol.results import ResultDocument, decode_meta, encode_meta
+from umbel.results.waiting import ResultWaiter
+
+if TYPE_CHECKING:
+    from umbel.app import Umbel
+    from umbel.context import Context
+    from umbel.model import TaskMeta
+    from umbel.task import Task
+
+__all__ = ["ResultStore"]
+
+
+class ResultStore:
+    """The reading and writing of results: content types, expiry, custom states. Thread-safe."""
+
+    def __init__(self, app: Umbel) -> None:
+        self._app = app
+
+    @cached_property
+    def accepted(self) -> frozenset[str]:
+        """The content types of results that are decoded."""
+        conf = self._app.conf
+        return self._app.codec.content_types(conf.result_accept_content or conf.accept_content)
+
+    @cached_property
+    def waiter(self) -> ResultWaiter:
+        """Waits on behalf of coroutines and callbacks."""
+        return ResultWaiter(self._app)
+
+    @property
+    def expires_s(self) -> float | None:
+        """How long results are kept; ``None``: for ever."""
+        return self._app.conf.result_expires or None
+
+    @property
+    def chord_expires_s(self) -> float | None:
+        """How long the parts of chords are kept."""
+        expires = self._app.conf.result_chord_expires
+        return self.expires_s if expires is None else expires or None
+
+    def decode(self, meta: TaskMeta) -> ResultDocument:
+        """Return the document of a stored result, its exception rebuilt."""
+        return decode_meta(meta, self._app.codec, self.accepted)
+
+    def store_state(self, task: Task[..., Any], request: Context, task_id: str, state: str, meta: Any) -> None:
+        """Store a state of a task that runs, unless its results are ignored (B493)."""
+        backend = task.backend
+        if request.ignore_result or not backend.capabilities.stores:
+            return
+        conf = self._app.conf
+        own = request.id == task_id
+        backend.store(
+            [
+                encode_meta(
+                    task_id,
+                    state,
+                    meta,
+                    self._app.codec,
+                    serializer=conf.result_serializer,
+                    children=request.children if own else (),
+                    retries=request.retries if own else 0,
+                    group_id=request.group if own else None,
+                    parent_id=request.parent_id if own else None,
+                    compression=conf.result_compression,
+                    expires_s=self.expires_s,
+                    reply_to=request.reply_to if own else None,
+                )
+            ]
+        )
+
+    def store_eager(
+        self, task: Task[..., Any], request: Context, state: str, value: Any, traceback: str | None
+    ) -> None:
+        """Store the end of a call that ran in the caller (``task_store_eager_result``)."""
+        if task.ignore_result or not task.backend.capabilities.stores or request.id is None:
+            return
+        conf = self._app.conf
+        task.backend.store(
+            [
+                encode_meta(
+                    request.id,
+                    state,
+                    value,
+                    self._app.codec,
+                    serializer=conf.result_serializer,
+                    traceback=traceback,
+                    children=request.children,
+                    retries=request.retries,
+                    compression=conf.result_compression,
+                    expires_s=self.expires_s,
+                )
+            ]
+        )

@@ -1,0 +1,41 @@
+"""What a task does at the turning points of a call, for classes and options to override."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from umbel.app import Umbel
+
+__all__ = ["TaskHandlers"]
+
+
+class TaskHandlers:
+    """The handlers of a task. What they return is ignored."""
+
+    def before_start(self, task_id: str | None, args: Any, kwargs: Any) -> None:
+        """Called where the task runs, before it does. What it raises is the task's own failure."""
+
+    def on_success(self, retval: Any, task_id: str | None, args: Any, kwargs: Any) -> None:
+        """Called where the task ran, when it has returned."""
+
+    def on_retry(self, exc: Any, task_id: str | None, args: Any, kwargs: Any, einfo: Any) -> None:
+        """Called where the task ran, when it will be tried again; *exc* is what was given to :meth:`retry`."""
+
+    def on_failure(self, exc: Any, task_id: str | None, args: Any, kwargs: Any, einfo: Any) -> None:
+        """Called where the task ran, when it has raised."""
+
+    def after_return(self, status: str, retval: Any, task_id: str | None, args: Any, kwargs: Any, einfo: Any) -> None:
+        """Called after its result was stored, whatever the outcome; *einfo* is ``None`` where it has returned."""
+
+    @property
+    def after_return_overridden(self) -> bool:
+        """Whether a class or an option gives it an :meth:`after_return` of its own."""
+        return type(self).after_return is not TaskHandlers.after_return
+
+    def on_bound(self, app: Umbel) -> None:
+        """Called when it becomes a task of *app*."""
+
+    def shadow_name(self, args: Any, kwargs: Any, options: Any) -> str | None:
+        """Return the name to show instead of the task's own, or ``None``. Called for each call that is sent."""
+        return None
