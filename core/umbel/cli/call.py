@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -13,55 +14,49 @@ from umbel.cli.session import Session
 __all__ = ["command"]
 
 
-class _Json(click.ParamType):
-    name = "json"
+def _json(kind: type[Any], example: str) -> Callable[[click.Context, click.Parameter, str], Any]:
+    """Return the reader of an option that is JSON of *kind*."""
 
-    def __init__(self, kind: type[Any], example: str) -> None:
-        self._kind = kind
-        self._example = example
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not isinstance(value, str):
-            return value
+    def read(context: click.Context, parameter: click.Parameter, value: str) -> Any:
         try:
             decoded = json.loads(value)
         except ValueError as error:
-            self.fail(f"expected JSON such as {self._example}, got {value!r}: {error}", param, ctx)
-        if not isinstance(decoded, self._kind):
-            self.fail(f"expected JSON such as {self._example}, got {value!r}", param, ctx)
+            raise click.BadParameter(f"expected JSON such as {example}, got {value!r}: {error}") from None
+        if not isinstance(decoded, kind):
+            raise click.BadParameter(f"expected JSON such as {example}, got {value!r}")
         return decoded
 
-
-class _Time(click.ParamType):
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dt.datetime:
-        if isinstance(value, dt.datetime):
-            return value
-        try:
-            parsed = dt.datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"expected an ISO 8601 time such as 2030-01-31T12:00:00+01:00, got {value!r}", param, ctx)
-        return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=dt.UTC)
+    return read
 
 
-class _SecondsOrTime(_Time):
-    name = "seconds or time"
+def _time(context: click.Context, parameter: click.Parameter, value: str | None) -> dt.datetime | None:
+    if value is None:
+        return None
+    try:
+        parsed = dt.datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(
+            f"expected an ISO 8601 time such as 2030-01-31T12:00:00+01:00, got {value!r}"
+        ) from None
+    return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=dt.UTC)
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        try:
-            return float(value)
-        except (TypeError, ValueError):
-            return super().convert(value, param, ctx)
+
+def _seconds_or_time(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        return _time(context, parameter, value)
 
 
 @click.command("call")
 @click.argument("name")
-@click.option("-a", "--args", type=_Json(list, "'[1, 2]'"), default="[]", help="Positional arguments, a JSON list.")
-@click.option("-k", "--kwargs", type=_Json(dict, "'{\"x\": 1}'"), default="{}", help="Named arguments, a JSON object.")
-@click.option("--eta", type=_Time(), help="Not before this time (ISO 8601).")
+@click.option("-a", "--args", callback=_json(list, "'[1, 2]'"), default="[]", help="Positional arguments, a JSON list.")
+@click.option(
+    "-k", "--kwargs", callback=_json(dict, "'{\"x\": 1}'"), default="{}", help="Named arguments, a JSON object."
+)
+@click.option("--eta", callback=_time, help="Not before this time (ISO 8601).")
 @click.option("--countdown", type=float, metavar="S", help="Not before so many seconds from now.")
-@click.option("--expires", type=_SecondsOrTime(), help="Not after so many seconds from now, or after this time.")
+@click.option("--expires", callback=_seconds_or_time, help="Not after so many seconds from now, or after this time.")
 @click.option("--serializer", metavar="NAME", help="The serializer of the arguments.")
 @click.option("--queue", metavar="NAME", help="The queue.")
 @click.option("--exchange", metavar="NAME", help="The exchange.")

@@ -20,35 +20,27 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-class _Level(click.ParamType):
-    name = "level"
+def _level(context: click.Context, parameter: click.Parameter, value: str) -> int:
+    from umbel.log import parse_level  # for start-up: --help needs no logging
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        from umbel.log import parse_level  # for start-up: --help needs no logging
-
-        try:
-            return parse_level(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+    try:
+        return parse_level(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), context, parameter) from None
 
 
-class _Names(click.ParamType):
-    name = "names"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        if isinstance(value, tuple):
-            return value
-        return tuple(name.strip() for name in str(value).split(",") if name.strip())
+def _names(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (value or "").split(",") if name.strip())
 
 
 @click.command("worker", context_settings={"ignore_unknown_options": False})
 @click.option("-n", "--hostname", metavar="NAME", help="The node's name: w1@%h (%h host, %n short host, %d domain).")
 @click.option("-c", "--concurrency", metavar="N", help="How many tasks run at once, or auto. Default: the processors.")
 @click.option("-P", "--pool", metavar="NAME", help="The pool: prefork, threads, solo, asyncio, or a plugin's.")
-@click.option("-Q", "--queues", type=_Names(), metavar="A,B", help="Consume from these queues only.")
-@click.option("-X", "--exclude-queues", type=_Names(), metavar="A,B", help="Consume from all but these queues.")
-@click.option("-I", "--include", type=_Names(), metavar="A,B", help="Import these modules too.")
-@click.option("-l", "--loglevel", type=_Level(), default="WARNING", metavar="LEVEL", help="DEBUG, INFO, WARNING, ...")
+@click.option("-Q", "--queues", callback=_names, metavar="A,B", help="Consume from these queues only.")
+@click.option("-X", "--exclude-queues", callback=_names, metavar="A,B", help="Consume from all but these queues.")
+@click.option("-I", "--include", callback=_names, metavar="A,B", help="Import these modules too.")
+@click.option("-l", "--loglevel", callback=_level, default="WARNING", metavar="LEVEL", help="DEBUG, INFO, WARNING, ...")
 @click.option("-f", "--logfile", metavar="FILE", help="Log to this file instead of standard error (%n, %h, %i, %I).")
 @click.option("-E", "--task-events", "--events", is_flag=True, default=None, help="Send task events for monitors.")
 @click.option("--prefetch-multiplier", type=click.IntRange(0), metavar="N", help="Messages fetched ahead per process.")
@@ -151,7 +143,7 @@ def _worker_options(options: dict[str, Any], node: str) -> dict[str, Any]:
         "queues",
         "exclude_queues",
     )
-    return {**{name: options[name] for name in names}, "include": options["include"] or (), "hostname": node}
+    return {**{name: options[name] for name in names}, "include": options["include"], "hostname": node}
 
 
 def _open_log(log: Any, app: Any, level: int, logfile: str | None, session: Session) -> Logging:

@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import attrs
 
@@ -29,8 +29,16 @@ __all__ = ["Batch", "Outflow", "Report"]
 
 logger = logging.getLogger("umbel.worker.outflow")
 
-#: What comes from the pool: outcomes, or one of its other reports; or an ending from elsewhere.
-Report = tuple[str, int, str]
+
+class Report(NamedTuple):
+    """Something else than an outcome that the pool said of a job: *what* is ``lost``, ``timed_out`` or ``terminated``."""
+
+    what: str
+    job_id: int
+    detail: str
+
+
+#: What comes from the pool: outcomes, or one of its other reports; or an ending from elsewhere; ``None`` ends the belt.
 Item = Sequence[tuple[int, bytes]] | Ending | Report | None
 
 _MOST = 512  # messages in one commit: large enough to be cheap, small enough to be quick

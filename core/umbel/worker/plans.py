@@ -28,8 +28,8 @@ class TaskPlan:
 
     __slots__ = (
         "after_return",
-        "backend_url",
         "before_start",
+        "enters",
         "entry",
         "has_own_backend",
         "has_prologue",
@@ -50,21 +50,23 @@ class TaskPlan:
     def __init__(self, task: Task[..., Any], *, stores: bool) -> None:
         self.task = task
         self.name = task.name
-        self.entry: Callable[..., Any] = task.entry
+        #: Whether the task's ``run`` is called itself, and not through a ``__call__`` of its class.
+        self.enters = type(task).__call__ is Task.__call__
+        self.entry: Callable[..., Any] = task.run if self.enters else task
         self.is_coroutine: bool = task.is_coroutine
         self.before_start = _overridden(task, "before_start")
         self.on_success = _overridden(task, "on_success")
         self.on_failure = _overridden(task, "on_failure")
         self.on_retry = _overridden(task, "on_retry")
         self.after_return = _overridden(task, "after_return")
-        self.backend_url: str | None = task.backend_url
-        self.has_own_backend = self.backend_url is not None
+        self.has_own_backend = task.backend_url is not None
         stores = stores or self.has_own_backend
         self.keeps = stores and not task.ignore_result
         self.keeps_errors = stores and bool(task.store_errors_even_if_ignored)
         self.tracks_started = bool(task.track_started) and stores
         self.has_prologue = self.tracks_started or self.before_start is not None
-        self.throws: tuple[type[BaseException], ...] = tuple(task.throws or ())
+        throws = task.throws
+        self.throws: tuple[type[BaseException], ...] = (throws,) if isinstance(throws, type) else tuple(throws or ())
         self.resultrepr_maxsize: int = task.resultrepr_maxsize
         self.logger = logger
 

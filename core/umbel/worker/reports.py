@@ -13,7 +13,7 @@ from umbel.worker import frames
 from umbel.worker.endings import Ending
 from umbel.worker.failures import Failures
 from umbel.worker.held import Held, Jobs
-from umbel.worker.outflow import Batch, Item
+from umbel.worker.outflow import Batch, Item, Report
 
 if TYPE_CHECKING:
     from umbel.app import Umbel
@@ -45,10 +45,10 @@ class Reports:
         self._put(outcomes)
 
     def lost(self, job_id: int, reason: str) -> None:
-        self._put(("lost", job_id, reason))
+        self._put(Report("lost", job_id, reason))
 
     def timed_out(self, job_id: int, limit_s: float) -> None:
-        self._put(("timed_out", job_id, repr(limit_s)))
+        self._put(Report("timed_out", job_id, repr(limit_s)))
 
     def soft_timed_out(self, job_id: int, limit_s: float) -> None:
         held = self._jobs.get(job_id)
@@ -56,7 +56,7 @@ class Reports:
             logger.warning("Soft time limit (%ss) exceeded for %s[%s]", limit_s, held.name, held.task_id)
 
     def terminated(self, job_id: int, signal: str) -> None:
-        self._put(("terminated", job_id, signal))
+        self._put(Report("terminated", job_id, signal))
 
     def room_changed(self) -> None:
         self._room_changed()
@@ -82,8 +82,8 @@ class Translator:
         """Add what *item* means to *batch*."""
         if isinstance(item, Ending):
             batch.endings.append(item)
-        elif isinstance(item, tuple):
-            self._reported(*item, batch)
+        elif isinstance(item, Report):
+            self._reported(item, batch)
         elif item is not None:
             self._finished(item, batch)
 
@@ -143,7 +143,8 @@ class Translator:
             return ending
         return self._failures.rejected(held, "the task failed, and is not acknowledged on failure", ending)
 
-    def _reported(self, what: str, job_id: int, detail: str, batch: Batch) -> None:
+    def _reported(self, report: Report, batch: Batch) -> None:
+        what, job_id, detail = report
         held = self._jobs.pop(job_id, None)
         if held is None:
             return

@@ -57,6 +57,7 @@ class Tracer:
             try:
                 if plan.has_prologue or signals.task_prerun.receivers:
                     self.begin(plan, request)
+                request.entered = plan.enters
                 value = call(*request.args or (), **request.kwargs or {})
             except BaseException as error:
                 return self._end(self._raised, plan, request, error, time.monotonic() - began, flags)
@@ -73,6 +74,7 @@ class Tracer:
             try:
                 if plan.has_prologue or signals.task_prerun.receivers:
                     self.begin(plan, request)
+                request.entered = plan.enters
                 value = await plan.entry(*request.args or (), **request.kwargs or {})
             except BaseException as error:
                 return self._end(self._raised, plan, request, error, time.monotonic() - began, flags)
@@ -134,7 +136,7 @@ class Tracer:
         meta = self._epilogue(plan, request, SUCCESS, value, None, meta)
         if plan.logger.isEnabledFor(logging.INFO):
             text = saferepr(value, _LOGGED_RESULT_LENGTH)
-            plan.logger.info("Task %s[%s] succeeded in %.6gs: %s", request.task, request.id, runtime_s, text)
+            plan.logger.info("Task %s[%s] succeeded in %.6fs: %s", request.task, request.id, runtime_s, text)
         report = self._report(plan, request, runtime_s, value, None) if flags & frames.REPORT else None
         if meta is None and not publications and part is None and report is None:
             return frames.DONE
@@ -255,7 +257,7 @@ class Tracer:
 
     def _store_now(self, plan: TaskPlan, meta: TaskMeta) -> bool:
         try:
-            self._app.backend_for(plan.backend_url).store([meta])
+            plan.task.backend.store([meta])
         except Exception:
             plan.logger.exception("state %s of task %s[%s] could not be stored", meta.state, plan.name, meta.task_id)
             return plan.has_own_backend  # no other way leads there; the commit would put it into the wrong store

@@ -11,7 +11,7 @@ from umbel.model import Commit, Delivery, Message, TaskMeta
 from umbel.worker.endings import Ending, Verdict
 from umbel.worker.held import Held
 from umbel.worker.line import CommitLine
-from umbel.worker.outflow import Batch, Item, Outflow
+from umbel.worker.outflow import Batch, Item, Outflow, Report
 
 DEADLINE_S = 20
 
@@ -181,13 +181,13 @@ def test_a_store_that_refuses_one_result_again_and_again_gets_its_failure(line: 
 
 def test_an_unreadable_item_is_logged_and_the_rest_goes_on(line: Line, caplog: pytest.LogCaptureFixture) -> None:
     def broken(item: Item, batch: Batch) -> None:
-        if isinstance(item, tuple):
+        if isinstance(item, Report):
             raise RuntimeError("garbage")
         translate(item, batch)
 
     outflow = Outflow(cast("CommitLine", line), broken, spoil, lambda count: None)
     outflow.start()
-    outflow.put(("lost", 1, ""))
+    outflow.put(Report("lost", 1, ""))
     outflow.put(cast("Any", [held("a")]))
     assert outflow.flush(DEADLINE_S)
     outflow.stop(1)
