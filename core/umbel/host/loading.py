@@ -10,6 +10,7 @@ import contextlib
 import importlib.metadata
 import importlib.util
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -222,7 +223,8 @@ def _checked_info(installed: InstalledPlugin, module: Any) -> PluginInfo:
             f"{API_VERSION}; install a release of {installed.distribution} that fits"
         )
     for driver in info.requires:
-        if importlib.util.find_spec(driver) is None:
+        # A module that is imported already is there; some (kombu) take their place in a way that find_spec refuses.
+        if driver not in sys.modules and importlib.util.find_spec(driver) is None:
             raise PluginError(_missing_driver(installed, driver, info.extra))
     return info
 

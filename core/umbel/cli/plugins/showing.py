@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,7 +50,7 @@ def _described(plugin: LoadedPlugin) -> Iterator[tuple[str, str]]:
 
 
 def _presence(driver: str) -> str:
-    return "installed" if importlib.util.find_spec(driver) else "missing"
+    return "installed" if driver in sys.modules or importlib.util.find_spec(driver) else "missing"
 
 
 def _capabilities(capabilities: Any) -> Iterator[tuple[str, str]]:

@@ -21,6 +21,7 @@ CAPABILITIES = BackendCapabilities(push=True)
 @attrs.define
 class _Chord:
     parts: dict[str, ChordPart] = attrs.field(factory=dict)
+    size: int | None = None  # told by any part
     completed_by: str | None = None
 
 
@@ -109,7 +110,8 @@ class DemoBackend(ResultBackend):
         chord = self._store.chords.setdefault(part.group_id, _Chord())
         if chord.completed_by is None:
             chord.parts.setdefault(part.task_id, part)
-            if len(chord.parts) == part.size:
+            chord.size = part.size if chord.size is None else chord.size
+            if len(chord.parts) == chord.size:
                 chord.completed_by = part.task_id
         if chord.completed_by != part.task_id:
             return None
