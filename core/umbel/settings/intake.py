@@ -14,7 +14,7 @@ from umbel.settings.names import REMOVED, Target, resolve, unknown
 from umbel.settings.notices import ForeignSettingWarning, UmbelDeprecationWarning, warn
 from umbel.settings.option import Option
 from umbel.settings.schema import OPTIONS
-from umbel.settings.sections import SectionDirectory
+from umbel.settings.sections import SectionDirectory, is_section
 from umbel.settings.sources import Given, Text
 
 __all__ = ["Accepted", "accept"]
@@ -53,7 +53,7 @@ def _of_plugin(
     """Understand ``section.key``, and the flat names that a registered class asks for by ``flat_prefix``."""
     section, dot, key = name.partition(".")
     if dot and key and section:
-        if directory is not None and section not in classes and section not in directory.section_names():
+        if directory is not None and not is_section(section, {*classes, *directory.section_names()}):
             return None
         return Target("section", name)
     for registered in classes.values():

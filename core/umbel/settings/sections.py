@@ -15,7 +15,7 @@ from umbel.settings.layers import Entry
 from umbel.settings.sources import Text
 from umbel.suggestions import suggest
 
-__all__ = ["SectionDirectory", "build_section", "check_sections"]
+__all__ = ["SectionDirectory", "build_section", "check_sections", "is_section"]
 
 
 class SectionDirectory(Protocol):
@@ -28,6 +28,14 @@ class SectionDirectory(Protocol):
     def section_classes(self, name: str) -> Sequence[type[Any]]:
         """The attrs classes of the plugins called *name*, of every kind; may import them."""
         ...
+
+
+def is_section(name: str, plugins: Collection[str]) -> bool:
+    """Say whether one of *plugins* may have the section *name*: its own name, or one that begins with it and ``_``.
+
+    (A broker's transport and its result store may want a section each: ``redis`` and ``redis_results``.)
+    """
+    return name in plugins or any(name.startswith(f"{plugin}_") for plugin in plugins)
 
 
 def build_section(
@@ -107,9 +115,9 @@ def check_sections(
     sections = {key.partition(".")[0]: entry for key, entry in effective.items() if "." in key}
     known = {*directory.section_names(), *registered}
     for name, entry in sections.items():
-        if name not in known:
+        if not is_section(name, known):
             raise ImproperlyConfigured(
                 f"unknown section {name!r}, in {entry.origin}: no installed plugin has this name{suggest(name, known)}"
             )
-        for settings in registered.get(name, ()) or directory.section_classes(name):
+        for settings in registered.get(name, ()) or (directory.section_classes(name) if name in known else ()):
             build_section(name, settings, registered.get(name, ()), effective, directory)

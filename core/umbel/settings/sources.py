@@ -51,7 +51,7 @@ def _flatten(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, value
         elif name in GROUPS:
             yield from ((f"{name}_{key}", item) for key, item in value.items())
-        elif "_" in name and looks_like_ours(name):
+        elif name.isupper() or ("_" in name and name.partition("_")[0] in GROUPS):
             yield name, value  # a misspelt setting that is a mapping, not a section
         else:
             yield from ((f"{name}.{key}", item) for key, item in value.items())

@@ -131,6 +131,15 @@ def test_sections_that_nobody_has(conf):
     assert directory.imported == []
 
 
+def test_a_plugin_may_have_a_second_section(conf, tmp_path):
+    conf.use_plugins(Directory(redis=[]))
+    (tmp_path / "umbel.toml").write_text("[redis_results]\nkeep_s = 3\n[redis]\nlease_s = 1\n")
+    conf.load_files(tmp_path)
+    conf.check()
+    assert conf.section("redis_results", Results).keep_s == 3.0
+    assert str(conf.origin("redis_results.keep_s")).endswith("line 2")
+
+
 def test_check_builds_each_section(conf):
     conf.use_plugins(Directory(sqlite=[Store]))
     conf.update({"sqlite": {"busy_timeout_s": "long"}})

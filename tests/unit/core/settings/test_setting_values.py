@@ -176,13 +176,18 @@ def test_an_unknown_name_is_an_error_with_the_nearest(conf, name, nearest):
     for attempt in (
         lambda: setattr(conf, name, 1),
         lambda: conf.update({name: 1}),
-        lambda: conf.from_mapping({name: {}}),
+        lambda: conf.from_mapping({name: [1]}),
         lambda: conf.__setitem__(name, 1),
         lambda: conf.origin(name),
     ):
         text = refusal(attempt)
         assert text.startswith(f"unknown setting {name!r}, in ")
         assert repr(nearest) in text
+
+
+@pytest.mark.parametrize("name", ["task_route", "CELERY_ROUTS"])
+def test_a_misspelt_mapping_is_no_section(conf, name):
+    assert "did you mean" in refusal(lambda: conf.update({name: {"a": {}}}))
 
 
 def test_reading_an_unknown_name(conf):
