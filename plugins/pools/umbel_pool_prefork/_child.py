@@ -185,14 +185,14 @@ class _Child:
     # -- both threads --------------------------------------------------------------------------------------------------
 
     def send(self, given: list[int] | None = None, note: tuple[str, int, str] | None = None) -> None:
-        """Send what is finished, with the ids of jobs *given* back and a note."""
+        """Send what is finished, with a note; the answer to a nudge names the jobs *given* back, maybe none."""
         results = self._results
         with self._sending:
             batch: list[tuple[int, bytes, int]] = []
             while results:
                 batch.append(results.popleft())
-            if batch or given or note:
-                for piece in encode_frame((batch, given or [], note)):
+            if batch or given is not None or note:
+                for piece in encode_frame((batch, given, note)):
                     self._connection.sendall(piece)
 
     # -- the other thread ----------------------------------------------------------------------------------------------

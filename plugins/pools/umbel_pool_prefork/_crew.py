@@ -11,6 +11,7 @@ import time
 
 from umbel.spi import Job, PoolOptions
 from umbel_pool_prefork._backlog import Backlog
+from umbel_pool_prefork._births import Births
 from umbel_pool_prefork._frames import CRASHED, FAILED, HELLO, LEAVING, OVERRUN, Report
 from umbel_pool_prefork._process import Cause, ChildHandle, describe_exit
 from umbel_pool_prefork._reports import Reports
@@ -23,10 +24,6 @@ __all__ = ["Crew"]
 _log = logging.getLogger("umbel.pool.prefork")
 
 _RECEIVE_BYTES = 256 * 1024
-#: A child that dies sooner than this without having begun a job is stillborn; so many in a row and the pool gives up.
-_STILLBORN_NS = 5_000_000_000
-_MAX_STILLBORN = 5
-_FORK_PAUSE_NS = 50_000_000
 
 
 class Crew:
@@ -47,17 +44,14 @@ class Crew:
         #: Why the pool cannot go on, when it cannot.
         self.broken: str | None = None
         self.cut: list[int] = []
-        #: How the last child ended, for people.
-        self.last_end = ""
-        self.fork_at_ns: int | None = 0
         self.server = server
-        self._slots = slots
+        self._max_children = slots.count
+        self.births = Births(slots, server, selector)
         self._backlog = backlog
         self._reports = reports
         self._selector = selector
         self._lost_wait_ns = int(options.lost_wait_s * 1e9)
         self._buffer = memoryview(bytearray(_RECEIVE_BYTES))
-        self._stillborn = 0
         selector.register(server.control, selectors.EVENT_READ, self._on_server)
 
     # -- births -------------------------------------------------------------------------------------------------------
@@ -69,43 +63,16 @@ class Crew:
 
     def fill(self, now_ns: int) -> None:
         """Ask for the children that are missing, unless the last ones died too fast."""
-        if self.fork_at_ns is None or now_ns < self.fork_at_ns or self.closing or self.broken:
-            return
-        self.fork_at_ns = None
-        missing = self.wanted - sum(1 for child in self.children.values() if not child.leaving)
-        for index in range(self._slots.count):
-            if missing <= 0:
-                break
-            if index not in self.children:
-                self._fork(index, now_ns)
-                missing -= 1
-
-    def _fork(self, index: int, now_ns: int) -> None:
-        slot = self._slots[index]
-        slot.reset()
-        try:
-            child = ChildHandle(index, slot, now_ns)
-        except OSError:
-            _log.exception("no descriptors for another pool process; trying again in a second")
-            self.fork_at_ns = now_ns + 1_000_000_000
-            return
-        try:
-            self.server.fork(index, child.childs_end, child.nudges_out)
-        except OSError as error:
-            child.hand_over_ends()
-            child.close()
-            self.broken = self.broken or f"the pool's server process takes no requests: {error}"
-            return
-        child.hand_over_ends()
-        self.children[index] = child
-        self._selector.register(child.connection, selectors.EVENT_READ, child)
+        if not self.closing and not self.broken:
+            self.births.fill(self.children, self.wanted, now_ns)
+            self.broken = self.births.failure
 
     def resize(self, concurrency: int) -> None:
         """Want *concurrency* children from now on; those without work leave first."""
-        if not 1 <= concurrency <= self._slots.count:
-            raise ValueError(f"expected a concurrency from 1 to {self._slots.count} (set at start), got {concurrency}")
+        if not 1 <= concurrency <= self._max_children:
+            raise ValueError(f"expected a concurrency from 1 to {self._max_children} (set at start), got {concurrency}")
         self.wanted = concurrency
-        self.fork_at_ns = 0
+        self.births.hurry()
         staying = [child for child in self.children.values() if not child.leaving]
         staying.sort(key=lambda child: (len(child.outstanding), child.index))
         for child in staying[: max(0, len(staying) - concurrency)]:
@@ -139,6 +106,8 @@ class Crew:
         results, given, note = report
         for job_id, outcome, elapsed_ns in results:
             self._ended(child, job_id, outcome, elapsed_ns)
+        if given is not None:
+            child.answered(time.monotonic_ns())
         if given:
             self._take_back(child, given)
         elif results:
@@ -179,7 +148,7 @@ class Crew:
         elif kind == LEAVING:
             child.leaving = True
             child.kill_at_ns = time.monotonic_ns() + self._lost_wait_ns
-            self.fork_at_ns = self.fork_at_ns or 0
+            self.births.hurry()
             # It runs nothing any more, so none of its backlog is lost; and nobody waits for it to clean up.
             self._take_back(child, list(child.outstanding))
         elif (job := child.take_back(job_id)) is not None:
@@ -194,7 +163,7 @@ class Crew:
         """Let it finish what it runs and go; what waits behind that comes back at once."""
         child.ask_to_leave()
         if len(child.outstanding) > 1:
-            child.nudge(time.monotonic_ns())
+            child.nudge()
 
     def kill(self, child: ChildHandle, cause: Cause, number: int = signal.SIGKILL) -> bool:
         """Kill it for the job in *cause*; ``False`` when that job has just ended (the child leaves in peace then)."""
@@ -275,7 +244,8 @@ class Crew:
         if running is not None and (job := child.take_back(running[0])) is not None:
             self._report_end(child, job, end)
         self._requeue(child, [job for job, _ in child.outstanding.values()])
-        self._count_stillborn(child, end)
+        self.births.note_end(child, end)
+        self.broken = self.broken or self.births.failure
         self._reports.room_changed()
 
     def _report_end(self, child: ChildHandle, job: Job, end: str) -> None:
@@ -290,22 +260,3 @@ class Crew:
         else:
             _log.error("%s while it ran job %d (%s)", end, job.id, job.name)
             self._reports.lost(job.id, end)
-
-    def _count_stillborn(self, child: ChildHandle, end: str) -> None:
-        now_ns = time.monotonic_ns()
-        pause_ns = 0
-        if child.slot.begun:
-            self._stillborn = 0
-        elif not child.leaving and now_ns - child.born_ns < _STILLBORN_NS:
-            self._stillborn += 1
-            pause_ns = _FORK_PAUSE_NS * 2**self._stillborn
-            _log.error("%s before its first job", end)
-            if self._stillborn >= _MAX_STILLBORN:
-                self.broken = self.broken or f"{self._stillborn} pool processes in a row died at start; the last: {end}"
-        self.fork_at_ns = max(self.fork_at_ns or 0, now_ns + pause_ns)
-        self.last_end = end
-
-    @property
-    def has_stillborn(self) -> bool:
-        """Whether the last child died before its first job."""
-        return self._stillborn > 0

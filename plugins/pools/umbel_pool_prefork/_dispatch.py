@@ -15,7 +15,7 @@ _MAX_AHEAD = 1000
 
 
 def _accepts(child: ChildHandle, now_ns: int) -> bool:
-    if not child.ready or child.leaving:
+    if not child.ready or child.leaving or child.is_nudged:
         return False
     waiting = len(child.outstanding)
     return not waiting or (
@@ -44,13 +44,17 @@ def dispatch(children: Collection[ChildHandle], backlog: Backlog, now_ns: int) -
 def nudge(children: Collection[ChildHandle], now_ns: int) -> None:
     """Ask the children that a long job holds up for the rest of their backlog."""
     for child in children:
-        if (len(child.outstanding) > 1 or child.doomed) and now_ns >= child.nudge_at_ns:
-            child.nudge(now_ns)
+        if _may_hide(child) and now_ns >= child.nudge_at_ns:
+            child.nudge()
 
 
 def next_nudge_ns(children: Collection[ChildHandle]) -> int | None:
     """Return when :func:`nudge` is to be called next, if it is."""
-    return min((child.nudge_at_ns for child in children if len(child.outstanding) > 1 or child.doomed), default=None)
+    return min((child.nudge_at_ns for child in children if _may_hide(child)), default=None)
+
+
+def _may_hide(child: ChildHandle) -> bool:
+    return (len(child.outstanding) > 1 or bool(child.doomed)) and not child.is_nudged
 
 
 def room(children: Collection[ChildHandle], backlog: Backlog, now_ns: int) -> int:

@@ -156,7 +156,7 @@ class Engine:
 
     def _pause_s(self) -> float | None:
         children = self.crew.children.values()
-        moments = [next_nudge_ns(children), next_limit_ns(children), self.crew.fork_at_ns]
+        moments = [next_nudge_ns(children), next_limit_ns(children), self.crew.births.due_ns]
         moments += [self._start_due_ns, self._stop_due_ns]
         moments += [child.kill_at_ns for child in children if child.kill_at_ns is not None]
         due = min((moment for moment in moments if moment is not None), default=None)
@@ -182,8 +182,8 @@ class Engine:
     def _watch_start(self, now_ns: int) -> None:
         crew = self.crew
         reason: str | None = None
-        if crew.broken or crew.has_stillborn:
-            reason = crew.broken or f"a pool process died at start: {crew.last_end}"
+        if crew.broken or crew.births.stillborn:
+            reason = crew.broken or f"a pool process died at start: {crew.births.last_end}"
         elif crew.closing:
             reason = "the pool was stopped while it started"
         elif self._start_due_ns is not None and now_ns >= self._start_due_ns:
@@ -245,7 +245,7 @@ class Engine:
                 continue
             if not child.slot.runs(job_id):
                 child.doomed[job_id] = name
-                child.nudge(time.monotonic_ns())
+                child.nudge()
                 return False
             if number == signal.SIGUSR1:  # Celery's way to raise SoftTimeLimitExceeded in a task
                 child.slot.interrupt(job_id)

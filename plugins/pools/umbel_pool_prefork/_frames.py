@@ -12,9 +12,9 @@ from typing import Any, Final
 
 __all__ = ["CRASHED", "FAILED", "HELLO", "LEAVING", "OVERRUN", "FrameReader", "Report", "encode_frame"]
 
-#: ``(results, given back, note)``: results are ``(job id, outcome, run time in ns)``, given back are ids of jobs that
-#: the child will not start, the note is ``None`` or ``(kind, job id, text)``.
-Report = tuple[list[tuple[int, bytes, int]], list[int], tuple[str, int, str] | None]
+#: ``(results, given back, note)``: results are ``(job id, outcome, run time in ns)``, given back (``None``
+#: but in the answer to a nudge) are ids of jobs that the child will not start, the note is ``None`` or ``(kind, job id, text)``.
+Report = tuple[list[tuple[int, bytes, int]], list[int] | None, tuple[str, int, str] | None]
 
 HELLO: Final = "hello"  # ready for jobs
 LEAVING: Final = "leaving"  # starts nothing more and exits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import signal as signals
 import threading
@@ -20,6 +21,8 @@ from umbel_pool_prefork._server_link import ServerLink
 from umbel_pool_prefork._slots import Slots
 
 __all__ = ["PreforkPool"]
+
+_log = logging.getLogger("umbel.pool.prefork")
 
 #: Slots are mapped before the first fork, so this bounds what resize() can reach.
 _MIN_SLOTS = 256
@@ -59,6 +62,13 @@ class PreforkPool(Pool):
         with self._lifecycle:
             if self._engine is not None or self._is_stopped:
                 raise RuntimeError("expected a new pool, got one that was started or stopped before; make another one")
+            if threading.active_count() > 1:
+                others = [thread.name for thread in threading.enumerate() if thread is not threading.current_thread()]
+                _log.warning(
+                    "expected no other thread where the prefork pool starts, got %s: what locks they hold "
+                    "stay locked in the pool processes; start the pool before them",
+                    others,
+                )
             slots = Slots(max(_MIN_SLOTS, 2 * self._options.concurrency + 8))
             server = ServerLink(slots, executor, self._options)
             self._engine = engine = Engine(self._options, slots, server, self._backlog, listener)

@@ -18,7 +18,6 @@ __all__ = ["Cause", "ChildHandle", "describe_exit"]
 
 #: How long a child with work may be silent before it counts as held up by a long job.
 SILENCE_NS = 5_000_000
-_MAX_NUDGE_PAUSE_NS = 1_000_000_000
 
 
 class Cause(NamedTuple):
@@ -53,7 +52,7 @@ class ChildHandle:
         self.doomed: dict[int, str] = {}
         self.heard_ns = now_ns
         self.nudge_at_ns = 0
-        self._nudge_pause_ns = SILENCE_NS
+        self.is_nudged = False
         self.cause: Cause | None = None
         self.last_words = ""
         #: When to send SIGKILL if it is still there by then.
@@ -91,7 +90,6 @@ class ChildHandle:
         """Take note of a sign that it gets on with its work."""
         self.heard_ns = now_ns
         self.nudge_at_ns = now_ns + SILENCE_NS
-        self._nudge_pause_ns = 2 * SILENCE_NS
 
     def watch(self, job: Job, now_ns: int) -> None:
         """See to it that the limits of *job*, which has not started before *now_ns*, are looked at in time."""
@@ -118,12 +116,20 @@ class ChildHandle:
         self.slot.ask_to_leave()
         self._send([])  # wakes it when it waits for jobs
 
-    def nudge(self, now_ns: int) -> None:
-        """Ask it to hand over what waits behind a long job; it may be deaf for a while, so ask again, less and less."""
-        self.nudge_at_ns = now_ns + self._nudge_pause_ns
-        self._nudge_pause_ns = min(2 * self._nudge_pause_ns, _MAX_NUDGE_PAUSE_NS)
-        with contextlib.suppress(OSError):  # a full pipe has nudges enough; a dead reader needs none
-            os.write(self._nudges_in, b"n")
+    def nudge(self) -> None:
+        """Ask it to hand over what waits behind a long job. It gets nothing more until it has answered.
+
+        Else jobs given meanwhile would overtake those that come back.
+        """
+        if not self.is_nudged:
+            self.is_nudged = True
+            with contextlib.suppress(OSError):  # a dead reader needs no nudge
+                os.write(self._nudges_in, b"n")
+
+    def answered(self, now_ns: int) -> None:
+        """Take note of the answer to a nudge."""
+        self.is_nudged = False
+        self.nudge_at_ns = now_ns + SILENCE_NS
 
     # -- the socket ---------------------------------------------------------------------------------------------------
 
@@ -189,11 +195,11 @@ def describe_exit(exit_code: int) -> str:
     """Say in words how a process ended; negative codes are signals."""
     if exit_code >= 0:
         known = {
-            70: "exit code 70: the executor failed",
-            74: "exit code 74: it lost its connection to the pool",
-            78: "exit code 78: it could not get ready",
+            70: ": the executor failed",
+            74: ": it lost its connection to the pool",
+            78: ": it could not get ready",
         }
-        return f"exited with {known.get(exit_code, f'exit code {exit_code}')}"
+        return f"ended with exit code {exit_code}{known.get(exit_code, '')}"
     try:
         name = signal.Signals(-exit_code).name
     except ValueError:

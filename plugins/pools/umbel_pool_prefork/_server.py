@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import importlib
 import os
 import select
 import signal
@@ -17,7 +18,7 @@ import struct
 import sys
 from typing import Any, Final, NoReturn
 
-from billiard import get_context
+from billiard.context import ForkProcess
 
 from umbel.spi import Executor, PoolOptions
 from umbel_pool_prefork._child import run_child
@@ -33,7 +34,6 @@ STATUS: Final = struct.Struct("=BIii")
 STARTED, EXITED, REFUSED = 1, 2, 3
 
 _PR_SET_PDEATHSIG = 1
-_FORKING = get_context("fork")
 
 
 def run_server(
@@ -111,7 +111,7 @@ class _Server:
         return True
 
     def _fork(self, slot: int, connection: int, nudges: int) -> None:
-        child = _FORKING.Process(
+        child: Any = ForkProcess(
             target=self._be_child, args=(slot, connection, nudges, os.getpid()), name=f"umbel-pool-{slot}", daemon=False
         )
         try:
@@ -165,10 +165,11 @@ class _Server:
 def set_title(role: str) -> None:
     """Show *role* in ``ps``, where setproctitle is installed."""
     try:
-        from setproctitle import getproctitle, setproctitle
+        titles = importlib.import_module("setproctitle")
     except ImportError:
         return
-    setproctitle(f"[umbel {role}] {getproctitle().partition('] ')[2] or getproctitle()}")
+    title = titles.getproctitle()
+    titles.setproctitle(f"[umbel {role}] {title.partition('] ')[2] or title}")
 
 
 def _empty_stdin() -> None:

@@ -9,7 +9,7 @@ import signal
 import socket
 from typing import Any
 
-from billiard import get_context
+from billiard.context import ForkProcess
 
 from umbel.spi import Executor, PoolOptions
 from umbel_pool_prefork._server import FORK, KILL, REQUEST, STATUS, run_server
@@ -27,7 +27,7 @@ class ServerLink:
         """Fork the server; to be called while the process is single-threaded."""
         self.control, servers_end = socket.socketpair()
         self._rest = b""
-        self._process: Any = get_context("fork").Process(
+        self._process: Any = ForkProcess(
             target=run_server,
             args=(servers_end, self.control, os.getpid(), slots, executor, options),
             name="umbel-pool-server",
