@@ -55,5 +55,7 @@ class Session:
         if self.config is not None:
             app.config_from_object(self.config)
         overrides = {"broker_url": self.broker, "result_backend": self.result_backend}
-        app.conf.update({name: value for name, value in overrides.items() if value is not None})
+        app.conf.update(
+            {name: value for name, value in overrides.items() if value is not None}, place="the command line"
+        )
         return app
