@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
+from umbel import Umbel
 from umbel.host import Host
 from umbel.spi import ResultBackend, Transport
 
@@ -36,10 +37,4 @@ def make_backend(url: str, app: Any = None) -> ResultBackend:
 
 
 def _app(**urls: str) -> Any:
-    # Deferred for start-up cost: a child process that only needs a transport should not load the calling side twice.
-    import umbel
-
-    Umbel = getattr(umbel, "Umbel", None)
-    if Umbel is None:
-        return None
     return Umbel("conformance", set_as_current=False, **urls)

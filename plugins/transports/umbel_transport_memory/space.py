@@ -259,7 +259,7 @@ _spaces: Final[dict[str, Space]] = {}
 def find_space(name: str) -> Space:
     """Return the space *name*, made when it is first asked for."""
     # Without a lock of our own, which a fork in another thread could leave locked: setdefault is atomic.
-    return _spaces.setdefault(name, Space(name)) if name not in _spaces else _spaces[name]
+    return _spaces.get(name) or _spaces.setdefault(name, Space(name))
 
 
 def forget_space(name: str) -> None:

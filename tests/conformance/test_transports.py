@@ -1,0 +1,92 @@
+"""The shipped suite over every installed transport, a class each: its recipe for a fresh store, and its faults."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from umbel.testing.transports import TransportContract
+from umbel_transport_filesystem.names import folder_name
+
+
+def test_every_installed_transport_is_under_test(uncovered) -> None:
+    problems = uncovered("transport", globals())
+    assert not problems
+
+
+class TestMemory(TransportContract):
+    plugin = "memory"
+
+    @pytest.fixture
+    def transport_url(self) -> str:
+        return f"memory://{secrets.token_hex(8)}"
+
+
+class TestFilesystem(TransportContract):
+    plugin = "filesystem"
+
+    @pytest.fixture
+    def transport_url(self, tmp_path: Path) -> str:
+        self.root = tmp_path / "with space" / "broker"
+        return f"filesystem://{self.root}"
+
+    def inject_garbage(self, queue: str, data: bytes) -> None:
+        (self.root / "queues" / folder_name(queue) / f"stray {secrets.token_hex(4)}").write_bytes(data)
+
+
+class TestFilesystemSynced(TransportContract):
+    plugin = "filesystem"
+
+    @pytest.fixture
+    def transport_url(self, tmp_path: Path) -> str:
+        return f"filesystem://{tmp_path}/broker?fsync=true"
+
+    def test_ten_thousand_messages(self) -> None:
+        pytest.skip("ten thousand times waiting for the disk proves nothing more than once")
+
+
+class TestSqlite(TransportContract):
+    plugin = "sqlite"
+
+    @pytest.fixture
+    def transport_url(self, tmp_path: Path) -> str:
+        self.file = tmp_path / "broker.db"
+        return f"sqlite:///{self.file}"
+
+    def inject_garbage(self, queue: str, data: bytes) -> None:
+        self.transport.publish([self.publication(self.queue(queue.removesuffix(f"-{self._token}")), b"good")], 5.0)
+        with contextlib.closing(sqlite3.connect(self.file)) as connection, connection:
+            connection.execute(
+                "UPDATE umbel_ready SET head = ?, body = ? WHERE id = (SELECT max(id) FROM umbel_ready)", (data, data)
+            )
+
+    @contextlib.contextmanager
+    def slow_store(self) -> Iterator[None]:
+        with contextlib.closing(sqlite3.connect(self.file, isolation_level=None)) as connection:
+            connection.execute("BEGIN EXCLUSIVE")
+            yield
+            connection.execute("ROLLBACK")
+
+
+def test_the_filesystem_transport_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Claims, half-written files and listeners of those who closed in good order are gone."""
+    from umbel.model import Message, Publication, Queue, Settlement
+    from umbel.testing.plugins import make_transport
+
+    transport = make_transport(f"filesystem://{tmp_path}")
+    queue = Queue(name="q")
+    consumer = transport.consume([queue], 0, "w")
+    transport.publish([Publication(Message(b""), queue, "q", "q")] * 3, 5.0)
+    consumer.settle(Settlement(acks=consumer.receive(3, 5.0)))
+    consumer.close()
+    transport.close()
+    assert not list((tmp_path / "new").iterdir())
+    assert not list((tmp_path / "claims").iterdir())
+    assert [name for name in os.listdir(tmp_path / "queues" / "q") if not name.startswith(".")] == []
+    assert [name for name in os.listdir(tmp_path / "bell") if not name.startswith("slots")] == []
