@@ -255,7 +255,7 @@ class Listener:
         if called:
             # Before the next arming, so that no byte that follows it is swallowed.
             with contextlib.suppress(BlockingIOError):
-                os.read(self._reader, 65536)
+                os.read(self._reader, 512)
         if self.is_polling:
             self._pause_s = min(self._pause_s * 2, _PAUSE_MAX_S)
             return True

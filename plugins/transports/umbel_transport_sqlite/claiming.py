@@ -63,15 +63,16 @@ def claim(connection: Connection, queue: int, name: str, limit: int, token: int)
     now = time.time()
     while rows := connection.execute(_SELECT, (first, last, limit)).fetchall():
         end = rows[-1][0]
-        base = connection.execute("SELECT coalesce(max(id), 0) FROM umbel_claimed").fetchone()[0]
-        connection.execute(_CLAIM, (token, rows[0][0], end, now))
+        # Rows of one statement get neighbouring numbers.
+        last_row = connection.execute(_CLAIM, (token, rows[0][0], end, now)).lastrowid or 0
         connection.execute("DELETE FROM umbel_ready WHERE id BETWEEN ? AND ?", (rows[0][0], end))
         fresh = [row for row in rows if row[2] is None or row[2] > now]
         if len(fresh) < len(rows):
             _drop_bodies(connection, (row[5] for row in rows if row[2] is not None and row[2] <= now))
         if fresh:
             return [
-                _delivery(row, name, (tag, token, queue, row[5] is not None)) for tag, row in enumerate(fresh, base + 1)
+                _delivery(row, name, (tag, token, queue, row[5] is not None))
+                for tag, row in enumerate(fresh, last_row - len(fresh) + 1)
             ]
     return []
 

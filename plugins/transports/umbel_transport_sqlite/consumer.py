@@ -41,8 +41,7 @@ class SqliteConsumer(Consumer):
         self._claims = 0
         self._renewed_at = 0.0
         self._kept_at = 0.0
-        self._is_woken = False
-        self._is_closed = False
+        self._is_woken = self._is_rung = self._is_closed = False
         with translated(file):
             self._connection = file.connect()
             try:
@@ -68,7 +67,7 @@ class SqliteConsumer(Consumer):
                 if found or left_s <= 0:
                     self._listener.disarm()
                     return found
-                self._listener.wait(self._pause_s(left_s, due))
+                self._is_rung = self._listener.wait(self._pause_s(left_s, due)) and not self._listener.is_polling
 
     def settle(self, settlement: Settlement) -> None:
         with translated(self._file):
@@ -157,11 +156,14 @@ class SqliteConsumer(Consumer):
             limit = min(limit, self._room())
             if limit <= 0:
                 return [], None
-        # A look without a lock first: idle consumers must not disturb those who write.
-        due, *has = self._look()
-        is_due = due is not None and due <= time.time()
-        if not is_due and not any(has):
-            return [], due
+        # A look without a lock first, unless it was rung: idle consumers must not disturb those who write.
+        is_due = False
+        if not self._is_rung:
+            due, *has = self._look()
+            is_due = due is not None and due <= time.time()
+            if not is_due and not any(has):
+                return [], due
+        self._is_rung = False
         ringer = Ringer(self._bell)
         found: list[Delivery] = []
         with transaction(self._connection):
@@ -172,10 +174,8 @@ class SqliteConsumer(Consumer):
                     break
                 found += claiming.claim(self._connection, number, name, limit - len(found), self._next_token())
         self._held += len(found)
-        if is_due:
-            ringer()
-            due = None if found else self._look()[0]
-        return found, due
+        ringer()
+        return found, None if found else self._look()[0]
 
     def _look(self) -> tuple[Any, ...]:
         return self._connection.read(self._probe, self._ranges)[0]
