@@ -83,7 +83,7 @@ class AsyncioPool(Pool):
 
     def describe(self) -> Mapping[str, Any]:
         return {
-            "implementation": "umbel_pool_asyncio:AsyncioPool",
+            "implementation": f"{type(self).__module__.partition('.')[0]}:{type(self).__name__}",
             "max-concurrency": self._concurrency,
             **self._ledger.figures(),
         }

@@ -59,7 +59,11 @@ class SoloPool(Pool):
         return unstarted
 
     def describe(self) -> Mapping[str, Any]:
-        return {"implementation": "umbel_pool_solo:SoloPool", "max-concurrency": 1, **self._ledger.figures()}
+        return {
+            "implementation": f"{type(self).__module__.partition('.')[0]}:{type(self).__name__}",
+            "max-concurrency": 1,
+            **self._ledger.figures(),
+        }
 
 
 plugin_info = PluginInfo(

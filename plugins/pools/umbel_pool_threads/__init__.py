@@ -89,7 +89,7 @@ class ThreadsPool(Pool):
 
     def describe(self) -> Mapping[str, Any]:
         return {
-            "implementation": "umbel_pool_threads:ThreadsPool",
+            "implementation": f"{type(self).__module__.partition('.')[0]}:{type(self).__name__}",
             "max-concurrency": self._concurrency,
             "threads": self._threads,
             **self._ledger.figures(),
