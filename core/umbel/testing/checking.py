@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from umbel.exceptions import ImproperlyConfigured
-from umbel.host import Host
 
 if TYPE_CHECKING:
     from umbel.model import PluginInfo
@@ -58,6 +57,8 @@ def check(kind: str, name: str, url: str | None = None) -> int:
     neither is given and the kind needs one, or when the kind has no suite. Needs ``pip install 'umbel[testing]'``.
     """
     import pytest  # umbel runs without pytest
+
+    from umbel.host import Host  # pytest imports this module at its start, in projects that have umbel installed
 
     if kind not in SUITES:
         raise ImproperlyConfigured(f"expected a kind that has a suite ({', '.join(SUITES)}), got {kind!r}")

@@ -26,6 +26,7 @@ import pytest
 
 from umbel.host import Host
 from umbel.spi import ScheduleEntry, Scheduler
+from umbel.testing.plugins import make_app
 
 __all__ = ["SchedulerContract", "SchedulerStage"]
 
@@ -54,12 +55,12 @@ class SchedulerStage:
         pytest.fail(f"{type(self).__name__} must give a fixture 'scheduler_name': its entry-point name")
 
     def make_app(self) -> Any:
-        """Return the app that the scheduler is made for. May be overridden."""
+        """Return the app that the scheduler is made for; ``None`` means a plain ``Umbel``. May be overridden."""
         return None
 
     def make_scheduler(self, name: str, entries: Mapping[str, Any]) -> Scheduler:
         """Return the scheduler with *entries*, as ``beat_schedule`` has them. May be overridden."""
-        return Host().scheduler(self.make_app(), name, {"beat_schedule": entries})
+        return Host().scheduler(self.make_app() or make_app(), name, {"beat_schedule": entries})
 
 
 class SchedulerContract(SchedulerStage):

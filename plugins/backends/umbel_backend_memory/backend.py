@@ -21,14 +21,15 @@ class MemoryBackend(ResultBackend):
 
     capabilities = CAPABILITIES
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, app: object = None) -> None:
         self.url = url
+        self._app = app
         self._space: Space | None = None
         self._lock = threading.Lock()
         self._waits: set[threading.Event] = set()
 
     def open(self, timeout_s: float) -> None:
-        space = find_space(self.url.partition("://")[2].partition("?")[0].rstrip("/"))
+        space = find_space(self.url.partition("://")[2].partition("?")[0].rstrip("/"), self._app)
         space.check_process()
         self._space = space
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Final
@@ -14,7 +15,7 @@ import attrs
 from umbel.exceptions import BackendError
 from umbel.model import ChordPart, JoinedChord, TaskMeta
 
-__all__ = ["Space", "find_space", "forget_space"]
+__all__ = ["Space", "find_space"]
 
 
 @attrs.define(eq=False)
@@ -174,16 +175,30 @@ class Space:
         return removed
 
 
-#: The spaces of this process, by name. They live as long as it does, as a store would.
-_spaces: Final[dict[str, Space]] = {}
+class _Spaces:
+    """The spaces of this process, by name. Each lives as long as an application that used it, or a connection to it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._by_name: weakref.WeakValueDictionary[str, Space] = weakref.WeakValueDictionary()
+        self._kept_by: weakref.WeakKeyDictionary[object, set[Space]] = weakref.WeakKeyDictionary()
+        # Another thread may hold the lock while this one forks.
+        os.register_at_fork(after_in_child=self._renew_lock)
+
+    def find(self, name: str, app: object) -> Space:
+        """Return the space *name*, made when it is first asked for, and kept for *app*."""
+        with self._lock:
+            space = self._by_name.get(name)
+            if space is None:
+                space = self._by_name[name] = Space(name)
+            # Without an application it stays for good.
+            self._kept_by.setdefault(app or self, set()).add(space)
+            return space
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.Lock()
 
 
-def find_space(name: str) -> Space:
-    """Return the space *name*, made when it is first asked for."""
-    # Without a lock of our own, which a fork in another thread could leave locked: setdefault is atomic.
-    return _spaces.get(name) or _spaces.setdefault(name, Space(name))
-
-
-def forget_space(name: str) -> None:
-    """Drop the space *name* with all that is in it; connections that are open keep the old one."""
-    _spaces.pop(name, None)
+_spaces: Final = _Spaces()
+#: Returns the space of a name, made when it is first asked for, and kept for an application.
+find_space: Final = _spaces.find

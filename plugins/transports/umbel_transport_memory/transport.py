@@ -29,13 +29,14 @@ class MemoryTransport(Transport):
 
     capabilities = CAPABILITIES
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, app: object = None) -> None:
         self.url = url
+        self._app = app
         self._space: Space | None = None
 
     def open(self, timeout_s: float) -> None:
         if self._space is None:
-            space = find_space(self.url.partition("://")[2].partition("?")[0].rstrip("/"))
+            space = find_space(self.url.partition("://")[2].partition("?")[0].rstrip("/"), self._app)
             space.check_process()
             self._space = space
 

@@ -113,7 +113,7 @@ class FaultTests(BackendStage):
     def test_an_unreachable_store_raises_in_time_and_hides_the_password(self) -> None:
         from umbel.host import Host  # this test alone makes a backend that must not open
 
-        backend = Host().backend(self.make_app(), self.unreachable_url())
+        backend = Host().backend(self.app, self.unreachable_url())
         started = time.monotonic()
         with pytest.raises(BackendError) as raised:
             backend.open(1.0)

@@ -13,7 +13,7 @@ from umbel.model import ChordPart, JoinedChord, TaskMeta
 from umbel.spi import BackendCapabilities, ResultBackend
 from umbel.states import SUCCESS
 from umbel.testing.capabilities import skip_undeclared
-from umbel.testing.plugins import make_backend
+from umbel.testing.plugins import make_app, make_backend
 from umbel.testing.processes import ChildProcess
 
 __all__ = ["SOON_S", "BackendStage"]
@@ -29,6 +29,7 @@ class BackendStage:
     lateness_s: float = 1.0
 
     url: str
+    app: Any
     capabilities: BackendCapabilities
 
     # -- what an author gives -----------------------------------------------------------------------------------------
@@ -39,7 +40,7 @@ class BackendStage:
         pytest.fail(f"{type(self).__name__} must give a fixture 'backend_url': the URL of a fresh, empty store")
 
     def make_app(self) -> Any:
-        """Return the app that the backend is made for; by default a plain ``Umbel``. May be overridden."""
+        """Return the app that the backend is made for; ``None`` means a plain ``Umbel``. May be overridden."""
         return None
 
     def inject_garbage(self, task_id: str, data: bytes) -> None:
@@ -63,6 +64,7 @@ class BackendStage:
     @pytest.fixture(autouse=True)
     def _on_stage(self, request: pytest.FixtureRequest, backend_url: str) -> Iterator[None]:
         self.url = backend_url
+        self.app = self.make_app() or make_app(backend=self.url)
         self._token = secrets.token_hex(3)
         with ExitStack() as self._closing:
             self.backend = self.connect()
@@ -73,7 +75,7 @@ class BackendStage:
 
     def connect(self) -> ResultBackend:
         """Return another connection to the store, opened."""
-        backend = make_backend(self.url, self.make_app())
+        backend = make_backend(self.url, self.app)
         self._closing.callback(backend.close)
         return backend
 

@@ -79,7 +79,7 @@ class FaultTests(TransportStage):
         if self.capabilities.delayed_delivery:
             self.publish(queue, b"later", deliver_at=time.time() + 60)
         self.transport.close()
-        again = make_transport(self.url, self.make_app())
+        again = make_transport(self.url, self.app)
         self._closing.callback(again.close)
         assert again.count([queue.name]) == [3 if self.capabilities.delayed_delivery else 2]
         assert self.drain(self.consumer(queue, transport=again)) == [b"1", b"2"]
@@ -151,7 +151,7 @@ class FaultTests(TransportStage):
         from umbel.host import Host  # deferred: this test alone makes a transport that must not open
 
         url = self.unreachable_url()
-        transport = Host().transport(self.make_app(), url)
+        transport = Host().transport(self.app, url)
         started = time.monotonic()
         with pytest.raises(OperationalError) as raised:
             transport.open(1.0)

@@ -13,7 +13,7 @@ import pytest
 from umbel.model import Delivery, Message, Publication, Queue, Settlement
 from umbel.spi import Consumer, Transport, TransportCapabilities
 from umbel.testing.capabilities import skip_undeclared
-from umbel.testing.plugins import make_transport
+from umbel.testing.plugins import make_app, make_transport
 from umbel.testing.processes import ChildProcess
 
 __all__ = ["PUBLISH_TIMEOUT_S", "SOON_S", "TransportStage", "bodies"]
@@ -37,6 +37,7 @@ class TransportStage:
     lease_expiry_s: float = 15.0
 
     url: str
+    app: Any
     capabilities: TransportCapabilities
 
     # -- what an author gives -----------------------------------------------------------------------------------------
@@ -47,7 +48,7 @@ class TransportStage:
         pytest.fail(f"{type(self).__name__} must give a fixture 'transport_url': the URL of a fresh, empty store")
 
     def make_app(self) -> Any:
-        """Return the app that the transport is made for; by default a plain ``Umbel``. May be overridden."""
+        """Return the app that the transport is made for; ``None`` means a plain ``Umbel``. May be overridden."""
         return None
 
     def inject_garbage(self, queue: str, data: bytes) -> None:
@@ -71,6 +72,7 @@ class TransportStage:
     @pytest.fixture(autouse=True)
     def _on_stage(self, request: pytest.FixtureRequest, transport_url: str) -> Iterator[None]:
         self.url = transport_url
+        self.app = self.make_app() or make_app(broker=self.url)
         self._token = secrets.token_hex(3)
         with ExitStack() as self._closing:
             self.transport = self.connect()
@@ -81,7 +83,7 @@ class TransportStage:
 
     def connect(self) -> Transport:
         """Return another connection to the store, opened."""
-        transport = make_transport(self.url, self.make_app())
+        transport = make_transport(self.url, self.app)
         self._closing.callback(transport.close)
         return transport
 
