@@ -15,6 +15,8 @@ Importing it imports no plugin and no driver; they are loaded when the configura
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from umbel.app import Umbel
 from umbel.canvas import Signature, chain, chord, group, maybe_signature, signature
 from umbel.context import Context, current_task
@@ -30,10 +32,12 @@ from umbel.exceptions import (
     TimeoutError,
     UmbelError,
 )
-from umbel.model import Exchange, Queue
 from umbel.results import AsyncResult, GroupResult, ResultSet, allow_join_result
 from umbel.shared import shared_task
 from umbel.task import Task
+
+if TYPE_CHECKING:
+    from umbel.model import Exchange, Queue
 
 __version__ = "0.1.0"
 
@@ -68,3 +72,12 @@ __all__ = [
     "signature",
     "use_app",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import the models when they are asked for: attrs is most of what importing Umbel would cost."""
+    if name in {"Exchange", "Queue"}:
+        from umbel import model
+
+        return getattr(model, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

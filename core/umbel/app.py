@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack
 
 from umbel.app_configuration import ConfiguredApplication
 from umbel.app_loading import import_related, import_required
-from umbel.calling.options import CallOptions
-from umbel.calling.publisher import Publisher
-from umbel.calling.queues import Queues
-from umbel.calling.router import CallRouter
-from umbel.calling.sending import send_call
 from umbel.canvas.builtins import add_builtin_tasks
 from umbel.canvas.signature import Signature, signature
-from umbel.canvas.workflows import Workflows
 from umbel.connections import Connections
 from umbel.current import set_current, shared_tasks
 from umbel.registry import Registry
@@ -30,6 +24,12 @@ from umbel.task_making import BoundTaskDecorator, TaskDecorator, annotate, make_
 from umbel.task_naming import task_name
 
 if TYPE_CHECKING:
+    from umbel.calling.options import CallOptions
+    from umbel.calling.publisher import Publisher
+    from umbel.calling.queues import Queues
+    from umbel.calling.router import CallRouter
+    from umbel.calling.sending import Calls
+    from umbel.canvas.workflows import Workflows
     from umbel.host import Host
     from umbel.protocol.codec import Codec
     from umbel.spi import ResultBackend, Transport
@@ -80,7 +80,6 @@ class Umbel(ConfiguredApplication):
         if config_source is not None:
             self.conf.from_object(config_source, namespace)
         self.connections = Connections(self, self.conf)
-        self.workflows = Workflows(self)
         self.results = ResultStore(self)
         self._lock = threading.RLock()
         self._finalized = False
@@ -104,21 +103,43 @@ class Umbel(ConfiguredApplication):
 
         return Codec(self.host)
 
+    # What follows brings the models and attrs: only the first call pays for them.
+
     @cached_property
     def queues(self) -> Queues:
         """The queues that are known."""
+        from umbel.calling.queues import Queues
+
         return Queues(self.conf)
 
     @cached_property
     def router(self) -> CallRouter:
         """Answers where calls go."""
+        from umbel.calling.router import CallRouter
+
         self.finalize()
         return CallRouter(self, self.host.routers(self))
 
     @cached_property
     def publisher(self) -> Publisher:
         """Encodes and publishes."""
+        from umbel.calling.publisher import Publisher
+
         return Publisher(self)
+
+    @cached_property
+    def calls(self) -> Calls:
+        """Sends calls."""
+        from umbel.calling.sending import Calls
+
+        return Calls(self)
+
+    @cached_property
+    def workflows(self) -> Workflows:
+        """Sends signatures."""
+        from umbel.canvas.workflows import Workflows
+
+        return Workflows(self)
 
     # -- tasks ----------------------------------------------------------------------------------------------------
 
@@ -206,7 +227,7 @@ class Umbel(ConfiguredApplication):
             if task is not None:
                 return task.apply(args, kwargs, **options)
             warnings.warn(f"task_always_eager: task {name!r} is not registered here, so it is sent", stacklevel=2)
-        return send_call(self, task, name, args, kwargs, options)
+        return self.calls.send(task, name, args, kwargs, options)
 
     def send_tasks(self, signatures: Iterable[Mapping[str, Any]], **options: Unpack[CallOptions]) -> list[Any]:
         """Send signatures, of any tasks, in one request to the broker; return their results in order."""

@@ -72,7 +72,8 @@ class _HostOnDemand:
         self._app = app
 
     def installed(self, kind: str) -> Sequence[Any]:
-        return self._app.host.installed(kind)
+        installed: Sequence[Any] = self._app.host.installed(kind)
+        return installed
 
     def load(self, kind: str, name: str) -> Any:
         return self._app.host.load(kind, name)

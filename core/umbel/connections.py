@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 from umbel.calling.ids import new_id
 from umbel.calling.transports import TransportPool, close_quietly
 from umbel.exceptions import OperationalError
-from umbel.urls import mask_url
 
 if TYPE_CHECKING:
     from umbel.host import Host
@@ -66,6 +65,8 @@ class Connections:
     @property
     def broker_label(self) -> str:
         """The broker's address for people: no password in it."""
+        from umbel.urls import mask_url  # for start-up: it needs urllib, and only errors and people ask for labels
+
         return ";".join(mask_url(url) for url in self.broker_urls)
 
     @property

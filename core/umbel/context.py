@@ -54,6 +54,38 @@ _DOCUMENT: Final = (
     "queue",
 )
 
+#: The headers that every normalized message has; each is an attribute of its request.
+HEADERS: Final = (
+    "lang",
+    "task",
+    "id",
+    "shadow",
+    "eta",
+    "expires",
+    "group",
+    "group_index",
+    "retries",
+    "timelimit",
+    "root_id",
+    "parent_id",
+    "argsrepr",
+    "kwargsrepr",
+    "origin",
+    "ignore_result",
+    "replaced_task_nesting",
+    "stamped_headers",
+    "stamps",
+)
+_FULL: Final = len(HEADERS)
+
+
+def _ours(headers: Mapping[str, Any]) -> dict[str, Any]:
+    fields = {name: headers.get(name) for name in HEADERS}
+    fields["root_id"] = fields["root_id"] or fields["id"]
+    fields["retries"] = fields["retries"] or 0
+    fields["replaced_task_nesting"] = fields["replaced_task_nesting"] or 0
+    return fields
+
 
 class Context:
     """The request of a running call: mutable, and free to carry attributes of the task's own (B500).
@@ -136,25 +168,16 @@ class Context:
         ``handler(request, exc, traceback)`` gets its arguments back as objects: run the task with ``request.args``.
         """
         queue, exchange, routing_key, priority, redelivered, count = delivery
-        get = headers.get
         request = cls.__new__(cls)
         request.__dict__ = {
-            "id": headers["id"],
-            "task": headers["task"],
+            # A header of the caller's own must not become an attribute that hides one of ours.
+            **(headers if len(headers) == _FULL else _ours(headers)),
             "args": args,
             "kwargs": kwargs,
-            "retries": get("retries") or 0,
-            "eta": get("eta"),
-            "expires": get("expires"),
-            "root_id": get("root_id") or headers["id"],
-            "parent_id": get("parent_id"),
-            "group": get("group"),
-            "group_index": get("group_index"),
             "chord": embed.get("chord"),
             "chain": embed.get("chain"),
             "callbacks": embed.get("callbacks"),
             "errbacks": embed.get("errbacks"),
-            "origin": get("origin"),
             "hostname": hostname,
             "delivery_info": {
                 "exchange": exchange,
@@ -165,20 +188,12 @@ class Context:
             "reply_to": properties.get("reply_to"),
             "correlation_id": properties.get("correlation_id"),
             "called_directly": False,
-            "timelimit": get("timelimit"),
             "headers": headers,
             "properties": properties,
-            "stamps": get("stamps"),
-            "stamped_headers": get("stamped_headers"),
-            "shadow": get("shadow"),
-            "replaced_task_nesting": get("replaced_task_nesting") or 0,
             "logfile": logfile,
             "loglevel": loglevel,
-            "ignore_result": bool(get("ignore_result")),
-            "argsrepr": get("argsrepr"),
-            "kwargsrepr": get("kwargsrepr"),
             "content_type": content_type,
-            "compression": get("compression"),
+            "compression": headers.get("compression"),
             "delivery_count": count,
             "queue": queue,
             "children": [],

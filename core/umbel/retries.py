@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -53,6 +52,8 @@ def backoff_s(factor: float, retries: int, maximum: float, full_jitter: bool = F
 
     With *full_jitter* a whole number of seconds between 0 and that, so that many failing calls do not come back at once.
     """
+    import random  # stdlib, costs milliseconds at start-up, and only retries need it
+
     pause = min(maximum, factor * 2 ** min(max(retries, 0), _STEEPEST))
     return float(random.randrange(int(pause) + 1)) if full_jitter else float(max(0, pause))
 
@@ -167,8 +168,8 @@ def _raise_exceeded(
 
 def with_autoretry(task: Task[..., Any], run: Callable[..., Any]) -> Callable[..., Any]:
     """Return *run*, calling ``task.retry`` for the exceptions of ``autoretry_for`` (a coroutine function stays one)."""
-    expected = tuple(task.autoretry_for)
-    unwanted = (Ignore, Reject, Retry, *task.dont_autoretry_for)
+    expected: tuple[type[BaseException], ...] = tuple(task.autoretry_for)
+    unwanted: tuple[type[BaseException], ...] = (Ignore, Reject, Retry, *task.dont_autoretry_for)
 
     def again(error: BaseException) -> NoReturn:
         options = dict(task.retry_kwargs)

@@ -10,14 +10,11 @@ after :data:`MAX_FAILURES` failures; the task or worker goes on. A hot path asks
 
 from __future__ import annotations
 
-import inspect
-import logging
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from types import MethodType
 from typing import Any, Final, TypeVar, overload
-
-import attrs
 
 __all__ = [
     "MAX_FAILURES",
@@ -64,19 +61,22 @@ _Receiver = TypeVar("_Receiver", bound=Callable[..., Any])
 #: After so many failures a receiver is disconnected.
 MAX_FAILURES: Final = 10
 
-_log = logging.getLogger(__name__)
 
-
-@attrs.define(eq=False)
 class _Connection:
-    """A connected receiver; *target* is the receiver itself or a weak reference to it."""
+    """A connected receiver; *target* is the receiver itself or a weak reference to it.
 
-    key: tuple[Any, Any]
-    sender: Any
-    target: Any
-    is_weak: bool
-    label: str
-    failures: int = 0
+    A plain class: this module is imported by every program, and attrs would be most of what that costs.
+    """
+
+    __slots__ = ("failures", "is_weak", "key", "label", "sender", "target")
+
+    def __init__(self, *, key: tuple[Any, Any], sender: Any, target: Any, is_weak: bool, label: str) -> None:
+        self.key = key
+        self.sender = sender
+        self.target = target
+        self.is_weak = is_weak
+        self.label = label
+        self.failures = 0
 
     def receiver(self) -> Callable[..., Any] | None:
         """Return the receiver, or ``None`` when it is gone."""
@@ -196,7 +196,7 @@ class Signal:
     def _note_failure(self, connection: _Connection, error: Exception) -> None:
         connection.failures += 1
         if connection.failures == 1:
-            _log.error(
+            _log_error(
                 "receiver %s of signal %s raised; further failures are counted, not logged",
                 connection.label,
                 self.name,
@@ -206,7 +206,7 @@ class Signal:
             return
         with self._lock:
             self.receivers = tuple(other for other in self.receivers if other is not connection)
-        _log.error(
+        _log_error(
             "receiver %s of signal %s raised %d times and is switched off; the last error: %r",
             connection.label,
             self.name,
@@ -218,9 +218,17 @@ class Signal:
         return f"<Signal: {self.name} providing_args={set(self.providing_args)}>"
 
 
+def _log_error(text: str, *details: Any, exc_info: BaseException | None = None) -> None:
+    import logging  # costs start-up time, and only failures need it
+
+    logging.getLogger(__name__).error(text, *details, exc_info=exc_info)
+
+
 def _check_receiver(signal: str, receiver: Any) -> None:
     if not callable(receiver):
         raise TypeError(f"signal {signal}: expected a callable receiver, got {receiver!r}")
+    import inspect  # costs start-up time, and only receivers need it
+
     try:
         parameters = inspect.signature(receiver).parameters.values()
     except ValueError:  # built-in callables have no signature to read
@@ -241,13 +249,13 @@ def _key(receiver: Any, sender: Any, dispatch_uid: Any) -> tuple[Any, Any]:
     of_sender = sender if isinstance(sender, str) else id(sender)
     if dispatch_uid is not None:
         return ("uid", dispatch_uid), of_sender
-    if inspect.ismethod(receiver):
+    if isinstance(receiver, MethodType):
         return ("method", id(receiver.__self__), id(receiver.__func__)), of_sender
     return ("object", id(receiver)), of_sender
 
 
 def _weak_reference(receiver: Any) -> Any:
-    return weakref.WeakMethod(receiver) if inspect.ismethod(receiver) else weakref.ref(receiver)
+    return weakref.WeakMethod(receiver) if isinstance(receiver, MethodType) else weakref.ref(receiver)
 
 
 #: Every signal by its name; the observer hook of each is ``umbel_<name>``.

@@ -8,13 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, cast
 
 from umbel import exceptions
-from umbel.calling.arguments import Parameters
-from umbel.calling.options import CallOptions, check_arguments, check_options
-from umbel.calling.sending import send_call, send_many
 from umbel.canvas.signature import Signature
 from umbel.context import Context, Frame, pop_frame, push_frame, top_frame
 from umbel.current import current_app
-from umbel.retries import options_of, retry, with_autoretry
 from umbel.task_attributes import TaskAttributes
 from umbel.task_handlers import TaskHandlers
 
@@ -22,6 +18,8 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from umbel.app import Umbel
+    from umbel.calling.arguments import Parameters
+    from umbel.calling.options import CallOptions
     from umbel.results import AsyncResult
     from umbel.results.eager_result import EagerResult
     from umbel.spi import ResultBackend
@@ -56,6 +54,8 @@ class Task(TaskHandlers, TaskAttributes, Generic[P, R]):
         """Become a task of *app*; called once, when it is registered. Calls :meth:`on_bound`."""
         self.app = app
         if self.autoretry_for:
+            from umbel.retries import with_autoretry  # costs start-up time, and few tasks need it
+
             self.run = with_autoretry(self, self.run)  # type: ignore[method-assign]
         self.on_bound(app)
 
@@ -69,6 +69,8 @@ class Task(TaskHandlers, TaskAttributes, Generic[P, R]):
     @cached_property
     def parameters(self) -> Parameters:
         """What the task takes from its callers."""
+        from umbel.calling.arguments import Parameters  # costs start-up time: inspect
+
         function = self.__wrapped__ if self.__wrapped__ is not None else self.run
         return Parameters(self.name, function, skip=1 if self.takes_self else 0)
 
@@ -149,7 +151,7 @@ class Task(TaskHandlers, TaskAttributes, Generic[P, R]):
         app = self.app
         if app.conf.task_always_eager:
             return self.apply(args, kwargs, **options)
-        return send_call(app, self, self.name, args, kwargs, options)
+        return app.calls.send(self, self.name, args, kwargs, options)
 
     def delay_many(self, calls: Iterable[Any], **options: Unpack[CallOptions]) -> list[AsyncResult[R]]:
         """Call the task many times in one request to the broker; return the results in order.
@@ -159,7 +161,7 @@ class Task(TaskHandlers, TaskAttributes, Generic[P, R]):
         if self.app.conf.task_always_eager:
             pairs = [((), call) if isinstance(call, Mapping) else (call, None) for call in calls]
             return [self.apply(args, kwargs, **options) for args, kwargs in pairs]
-        return send_many(self.app, self, calls, options)
+        return self.app.calls.send_many(self, calls, options)
 
     async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
         """Like :meth:`delay`, for coroutines: the event loop goes on while the broker answers."""
@@ -187,13 +189,9 @@ class Task(TaskHandlers, TaskAttributes, Generic[P, R]):
 
         *throw* (``task_eager_propagates``): raise the task's exception instead of keeping it in the result.
         """
-        from umbel.calling.eager import run_eagerly  # costs start-up time, and few programs need it
+        from umbel.calling.eager import apply_eagerly  # costs start-up time, and few programs need it
 
-        args, kwargs = check_arguments(self.name, args, kwargs)
-        check_options(options, f"{self.name}.apply")
-        if self.typing:
-            self.parameters.check(args, kwargs)
-        return run_eagerly(self, args, kwargs, options, throw)
+        return apply_eagerly(self, args, kwargs, options, throw)
 
     def AsyncResult(self, task_id: str, **kwargs: Any) -> AsyncResult[R]:  # noqa: N802 - Celery's name
         """Return the result of the call *task_id* of this task."""
@@ -250,6 +248,8 @@ class Task(TaskHandlers, TaskAttributes, Generic[P, R]):
         :class:`~umbel.exceptions.MaxRetriesExceededError` without one. A direct call is never retried: what went wrong
         is raised.
         """
+        from umbel.retries import retry  # costs start-up time, and only running tasks need it
+
         return retry(self, args, kwargs, exc, throw, eta, countdown, max_retries, **options)
 
     def update_state(self, task_id: str | None = None, state: str | None = None, meta: Any = None, **_: Any) -> None:
@@ -270,6 +270,8 @@ class Task(TaskHandlers, TaskAttributes, Generic[P, R]):
         **options: Any,
     ) -> Signature:
         """Return the call that *request* (the running one) was, with what is given changed."""
+        from umbel.retries import options_of  # as in retry()
+
         request = self.request if request is None else request
         own = options_of(request)
         return self.signature(

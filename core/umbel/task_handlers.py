@@ -33,6 +33,11 @@ class TaskHandlers:
         """Whether a class or an option gives it an :meth:`after_return` of its own."""
         return type(self).after_return is not TaskHandlers.after_return
 
+    @property
+    def has_shadow_name(self) -> bool:
+        """Whether a class or an option gives it a :meth:`shadow_name` of its own."""
+        return type(self).shadow_name is not TaskHandlers.shadow_name
+
     def on_bound(self, app: Umbel) -> None:
         """Called when it becomes a task of *app*."""
 

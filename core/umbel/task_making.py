@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from inspect import getattr_static
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Protocol, TypeVar, overload
 
-from umbel.pydantic_models import with_models
 from umbel.suggestions import suggest
 from umbel.task import AsyncTask, Task
 from umbel.task_attributes import OPTION_NAMES
@@ -29,7 +27,7 @@ class TaskDecorator(Protocol):
     """What ``@app.task(...)`` decorates with."""
 
     @overload
-    def __call__(self, fun: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...  # type: ignore[overload-overlap]
+    def __call__(self, fun: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
     @overload
     def __call__(self, fun: Callable[P, R], /) -> Task[P, R]: ...
 
@@ -38,9 +36,7 @@ class BoundTaskDecorator(Protocol):
     """What ``@app.task(bind=True, ...)`` decorates with: the function's first parameter is the task."""
 
     @overload
-    def __call__(  # type: ignore[overload-overlap]
-        self, fun: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /
-    ) -> AsyncTask[P, R]: ...
+    def __call__(self, fun: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
     @overload
     def __call__(self, fun: Callable[Concatenate[Any, P], R], /) -> Task[P, R]: ...
 
@@ -56,7 +52,11 @@ def make_task(app: Umbel, fun: Callable[..., Any], options: Mapping[str, Any]) -
     _check_options(base, options, fun)
     bind = bool(options.get("bind"))
     attributes: dict[str, Any] = {name: value for name, value in options.items() if name not in _MAKING}
-    run = with_models(fun, options, app) if options.get("pydantic") else fun
+    run = fun
+    if options.get("pydantic"):
+        from umbel.pydantic_models import with_models  # costs start-up time, and few tasks need it
+
+        run = with_models(fun, options, app)
     label = getattr(fun, "__name__", None) or type(fun).__name__
     attributes.update(
         run=run if bind and isinstance(run, FunctionType) else partial_method(run) if bind else staticmethod(run),
@@ -102,7 +102,7 @@ def annotate(task: Task[..., Any], annotations: Any) -> None:
         for given in _given_by(source, task):
             for name, value in given.items():
                 attribute = name.lstrip("@")
-                if attribute not in OPTION_NAMES and getattr_static(task, attribute, None) is None:
+                if attribute not in OPTION_NAMES and not hasattr(type(task), attribute):
                     raise TypeError(
                         f"task_annotations: task {task.name!r} has no attribute {name!r}{suggest(name, OPTION_NAMES)}"
                     )

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from umbel import signals
 from umbel.calling.ids import new_id
-from umbel.calling.options import as_signatures
+from umbel.calling.links import as_signatures
+from umbel.calling.options import check_arguments, check_options
 from umbel.context import Context, top_frame
 from umbel.einfo import ExceptionInfo
 from umbel.exceptions import Ignore, Reject, Retry
@@ -21,7 +22,22 @@ from umbel.states import FAILURE, IGNORED, REJECTED, RETRY, SUCCESS
 if TYPE_CHECKING:
     from umbel.task import Task
 
-__all__ = ["run_eagerly"]
+__all__ = ["apply_eagerly", "run_eagerly"]
+
+
+def apply_eagerly(
+    task: Task[..., Any],
+    args: Sequence[Any] | None,
+    kwargs: Mapping[str, Any] | None,
+    options: Mapping[str, Any],
+    throw: bool | None = None,
+) -> EagerResult[Any]:
+    """Check a call as sending it would, and run it."""
+    args, kwargs = check_arguments(task.name, args, kwargs)
+    check_options(options, f"{task.name}.apply")
+    if task.typing:
+        task.parameters.check(args, kwargs)
+    return run_eagerly(task, args, kwargs, options, throw)
 
 
 def run_eagerly(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from functools import lru_cache
 from typing import Final
 
@@ -31,9 +30,17 @@ def new_ids(count: int) -> list[str]:
     ]
 
 
+def _host() -> str:
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    import platform  # stdlib, costs milliseconds, and only Windows needs it
+
+    return platform.node()
+
+
 @lru_cache(maxsize=8)
 def _origin(pid: int) -> str:
-    return f"gen{pid}@{socket.gethostname()}"
+    return f"gen{pid}@{_host()}"
 
 
 def origin() -> str:

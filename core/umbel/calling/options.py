@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from umbel.calling.ids import new_id
+from umbel.calling.links import as_signatures
 from umbel.calling.times import absolute_eta, absolute_expiry
 from umbel.context import Frame, top_frame
 from umbel.model import TaskCall
 from umbel.suggestions import suggest
-from umbel.task_handlers import TaskHandlers
 
 if TYPE_CHECKING:
     from umbel.app import Umbel
     from umbel.task import Task
 
-__all__ = ["CallOptions", "as_signatures", "build_call", "check_arguments", "check_options", "check_priority"]
+__all__ = ["CallOptions", "build_call", "check_arguments", "check_options", "check_priority"]
 
 
 class CallOptions(TypedDict, total=False):
@@ -152,7 +152,7 @@ def build_call(
         call.parent_id = frame.request.id
         call.root_id = frame.request.root_id or frame.request.id
     _apply_task(app, call, task)
-    if task is not None and type(task).shadow_name is not TaskHandlers.shadow_name:
+    if task is not None and task.has_shadow_name:
         call.shadow = task.shadow_name(args, kwargs, options)
     if options:
         _apply_options(app, call, options)
@@ -227,17 +227,6 @@ def _apply_stamps(call: TaskCall, options: Mapping[str, Any]) -> None:
     if names or stamps:
         call.stamped_headers = sorted({*(names or ()), *stamps})
         call.stamps = stamps
-
-
-def as_signatures(links: Any) -> list[Any] | None:
-    """Return ``link`` or ``link_error`` as a list of signatures; one alone is taken as a list of one."""
-    if not links:
-        return None
-    if isinstance(links, Mapping):
-        return [links]
-    if isinstance(links, Sequence) and not isinstance(links, str) and all(isinstance(link, Mapping) for link in links):
-        return list(links)
-    raise TypeError(f"link and link_error: expected a signature (task.s(...)) or a list of them, got {links!r}")
 
 
 def check_priority(priority: Any) -> int:

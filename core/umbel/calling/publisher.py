@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from umbel.calling.ids import origin
@@ -11,6 +11,8 @@ from umbel.calling.retrying import PublishPolicy
 from umbel.calling.transports import TransportPool
 from umbel.exceptions import OperationalError
 from umbel.model import Publication, Queue, TaskCall
+from umbel.protocol.reprs import MAX_LENGTH, saferepr
+from umbel.protocol.tasks import encode_task
 from umbel.signals import after_task_publish, before_task_publish
 
 if TYPE_CHECKING:
@@ -25,9 +27,9 @@ class Publisher:
     """Encodes calls and sends publications, over transports that are pooled per process. Thread-safe, fork-safe."""
 
     def __init__(self, app: Umbel) -> None:
-        # protocol needs orjson-sized imports that a module of tasks should not pay for: loaded with the first call
-        from umbel.protocol.tasks import encode_task
-
+        levels = app.conf.task_repr_maxlevels
+        #: The text of arguments as monitors show it.
+        self.shown: Callable[[Any], str] = lambda value: saferepr(value, MAX_LENGTH, levels)
         self._app = app
         self._encode = encode_task
         self._codec = app.codec
@@ -35,7 +37,10 @@ class Publisher:
 
     def prepare(self, call: TaskCall, destination: Destination) -> Publication:
         """Encode *call* for *destination*, without I/O. Raises :class:`~umbel.exceptions.EncodeError`."""
-        message = self._encode(call, self._codec, protocol=self._app.conf.task_protocol, origin=origin())
+        conf = self._app.conf
+        message = self._encode(
+            call, self._codec, protocol=conf.task_protocol, origin=origin(), maxlevels=conf.task_repr_maxlevels
+        )
         eta, expires = call.eta, call.expires
         return Publication(
             message,

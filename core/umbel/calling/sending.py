@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from umbel.calling.batches import Batch, prepare_call
 from umbel.calling.options import build_call, check_arguments, check_options
 from umbel.calling.publisher import Publisher
 from umbel.context import top_frame
@@ -18,78 +19,59 @@ if TYPE_CHECKING:
     from umbel.results.sets import Member
     from umbel.task import Task
 
-__all__ = ["add_child", "prepare_call", "prepare_planned", "publish", "send_call", "send_many"]
+__all__ = ["Calls", "add_child", "prepare_planned", "publish"]
 
 
-def prepare_call(
-    app: Umbel,
-    task: Task[..., Any] | None,
-    name: str,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-    options: Mapping[str, Any],
-) -> tuple[str, Publication]:
-    """Route and encode a call, without I/O; return its id and what is to be published."""
-    if task is not None and task.typing:
-        task.parameters.check(args, kwargs)
-    destination, options = app.router.route(name, args, kwargs, options, task)
-    call = build_call(app, task, name, args, kwargs, options)
-    return call.task_id, app.publisher.prepare(call, destination)
+class Calls:
+    """Sends the calls of an application. Thread-safe."""
 
+    def __init__(self, app: Umbel) -> None:
+        self._app = app
 
-def send_call(
-    app: Umbel,
-    task: Task[..., Any] | None,
-    name: str,
-    args: Any,
-    kwargs: Any,
-    options: Mapping[str, Any],
-) -> AsyncResult[Any]:
-    """Send one call and return its result; :meth:`umbel.Task.apply_async` says the rest."""
-    args, kwargs = check_arguments(name, args, kwargs)
-    if options:
-        check_options(options, f"{name}.apply_async")
-    task_id, publication = prepare_call(app, task, name, args, kwargs, options)
-    if options:
-        publish(app.publisher, [publication], options)
-        result_class: type[AsyncResult[Any]] = options.get("result_cls") or AsyncResult
-        result = result_class(task_id, None if task is None else task.backend_url, None, app)
-    else:
-        app.publisher.send([publication])
-        result = AsyncResult(task_id, None if task is None else task.backend_url, None, app)
-    if options.get("add_to_parent", True):
-        add_child(result)
-    if task_sent.receivers:
-        task_sent.send_robust(
-            sender=name, task_id=task_id, task=name, args=args, kwargs=kwargs, eta=options.get("eta"), taskset=None
-        )
-    return result
-
-
-def send_many(
-    app: Umbel, task: Task[..., Any], calls: Iterable[Any], options: Mapping[str, Any]
-) -> list[AsyncResult[Any]]:
-    """Send many calls of one task in one request; return their results in order.
-
-    Each of *calls* is a tuple or list of positional arguments, or a dict of keyword arguments.
-    """
-    name = task.name
-    if options:
-        check_options(options, f"{name}.delay_many")
-    prepared: list[tuple[str, Publication]] = []
-    for call in calls:
-        if isinstance(call, Mapping):
-            prepared.append(prepare_call(app, task, name, (), call, options))
+    def send(
+        self, task: Task[..., Any] | None, name: str, args: Any, kwargs: Any, options: Mapping[str, Any]
+    ) -> AsyncResult[Any]:
+        """Send one call and return its result; :meth:`umbel.Task.apply_async` says the rest."""
+        app = self._app
+        args, kwargs = check_arguments(name, args, kwargs)
+        if options:
+            check_options(options, f"{name}.apply_async")
+        task_id, publication = prepare_call(app, task, name, args, kwargs, options)
+        if options:
+            publish(app.publisher, [publication], options)
+            result_class: type[AsyncResult[Any]] = options.get("result_cls") or AsyncResult
+            result = result_class(task_id, None if task is None else task.backend_url, None, app)
         else:
-            args, kwargs = check_arguments(name, call, None)
-            prepared.append(prepare_call(app, task, name, args, kwargs, options))
-    if prepared:
-        publish(app.publisher, [publication for _, publication in prepared], options)
-    backend_url = task.backend_url
-    results: list[AsyncResult[Any]] = [AsyncResult(task_id, backend_url, None, app) for task_id, _ in prepared]
-    for result in results:
-        add_child(result)
-    return results
+            app.publisher.send([publication])
+            result = AsyncResult(task_id, None if task is None else task.backend_url, None, app)
+        if options.get("add_to_parent", True):
+            add_child(result)
+        if task_sent.receivers:
+            task_sent.send_robust(
+                sender=name, task_id=task_id, task=name, args=args, kwargs=kwargs, eta=options.get("eta"), taskset=None
+            )
+        return result
+
+    def send_many(
+        self, task: Task[..., Any], calls: Iterable[Any], options: Mapping[str, Any]
+    ) -> list[AsyncResult[Any]]:
+        """Send many calls of one task in one request; return their results in order.
+
+        Each of *calls* is a tuple or list of positional arguments, or a dict of keyword arguments.
+        """
+        app = self._app
+        if options:
+            check_options(options, f"{task.name}.delay_many")
+        batch = Batch(app, task, options)
+        prepared = [batch.prepare(call) for call in calls]
+        if prepared:
+            publish(app.publisher, [publication for _, publication in prepared], options)
+        backend_url = task.backend_url
+        results: list[AsyncResult[Any]] = [AsyncResult(task_id, backend_url, None, app) for task_id, _ in prepared]
+        if top_frame() is not None and options.get("add_to_parent", True):
+            for result in results:
+                add_child(result)
+        return results
 
 
 def prepare_planned(app: Umbel, calls: Sequence[PlannedCall]) -> list[Publication]:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from umbel.exceptions import OperationalError
-from umbel.model import Queue
 
 if TYPE_CHECKING:
+    from umbel.model import Queue
     from umbel.spi import Transport
 
 __all__ = ["TransportPool"]
@@ -25,9 +25,12 @@ class TransportPool:
 
     def __init__(self, open_transport: Callable[[float], Transport], limit: int | None) -> None:
         self._open = open_transport
+        self._limit = limit or 0
+        #: Taking from and giving to a deque is atomic: the usual call needs no lock.
         self._idle: deque[Transport] = deque()
-        self._keeps = bool(limit)
-        self._slots = threading.BoundedSemaphore(limit) if limit else None
+        self._count = 0
+        self._waiting = 0
+        self._change = threading.Condition()
         #: Names of queues declared in this process, so that each is declared once (B1090).
         self._declared: set[str] = set()
 
@@ -35,39 +38,62 @@ class TransportPool:
         """Lend an open transport, the last used first; wait for one to come back, or to open, until *deadline*
         (``time.monotonic``). Raises :class:`~umbel.exceptions.OperationalError` when none comes in time.
         """
-        slots = self._slots
-        if slots is not None and not (slots.acquire(blocking=False) or slots.acquire(timeout=_left_s(deadline))):
-            raise OperationalError(
-                "every pooled broker connection was in use until the deadline: raise broker_pool_limit, or the "
-                "timeout of the call"
-            )
         try:
             return self._idle.pop()
         except IndexError:
             pass
+        if not self._limit:
+            return self._open(_left_s(deadline))
+        found = self._wait_for_place(deadline)
+        if found is not None:
+            return found
         try:
             return self._open(_left_s(deadline))
         except BaseException:
-            if slots is not None:
-                slots.release()
+            self._leave()
             raise
+
+    def _wait_for_place(self, deadline: float) -> Transport | None:
+        """Return a transport that came back, or ``None`` when one more may be opened."""
+        with self._change:
+            self._waiting += 1  # before the look: who gives back after it sees that somebody waits
+            try:
+                while True:
+                    if self._idle:
+                        return self._idle.pop()
+                    if self._count < self._limit:
+                        self._count += 1
+                        return None
+                    if not self._change.wait(_left_s(deadline)) and time.monotonic() >= deadline:
+                        raise OperationalError(
+                            "every pooled broker connection was in use until the deadline: raise broker_pool_limit, or "
+                            "the timeout of the call"
+                        )
+            finally:
+                self._waiting -= 1
 
     def release(self, transport: Transport) -> None:
         """Take back a transport that works."""
-        if self._keeps:
-            self._idle.append(transport)
-        else:
+        if not self._limit:
             transport.close()
-        if self._slots is not None:
-            self._slots.release()
+            return
+        self._idle.append(transport)
+        if self._waiting:
+            with self._change:
+                self._change.notify()
 
     def discard(self, transport: Transport) -> None:
         """Take back a transport whose connection is lost, with all idle ones: their broker may be gone too."""
         self._declared.clear()
         close_quietly(transport)
+        if self._limit:
+            self._leave()
         self._close_idle()
-        if self._slots is not None:
-            self._slots.release()
+
+    def _leave(self) -> None:
+        with self._change:
+            self._count -= 1
+            self._change.notify()
 
     def declare(self, transport: Transport, queues: Sequence[Queue]) -> None:
         """Declare those of *queues* that this process has not declared yet."""
@@ -86,11 +112,13 @@ class TransportPool:
         self._close_idle()
 
     def _close_idle(self) -> None:
-        while self._idle:
+        while True:
             try:
-                close_quietly(self._idle.pop())
-            except IndexError:  # another thread took the last one
+                transport = self._idle.pop()
+            except IndexError:
                 return
+            close_quietly(transport)
+            self._leave()
 
 
 def _left_s(deadline: float) -> float:

@@ -11,7 +11,7 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from umbel.calling.options import as_signatures
+from umbel.calling.links import as_signatures
 from umbel.current import current_app
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from umbel.calling.options import check_options
-from umbel.calling.sending import add_child, prepare_planned, publish, send_call
+from umbel.calling.sending import add_child, prepare_planned, publish
 from umbel.canvas.composed import group
 from umbel.canvas.freezing import Frozen, chain_steps, freeze
 from umbel.canvas.planning import PlannedCall, plan
@@ -39,7 +39,7 @@ class Workflows:
             return signature.apply(args, kwargs, **options)  # type: ignore[no-any-return]
         if signature.subtask_type is None:
             args, kwargs, options = signature.merged(args, kwargs, options)
-            return send_call(app, app.tasks.get(signature.task), signature.task, args, kwargs, options)
+            return app.calls.send(app.tasks.get(signature.task), signature.task, args, kwargs, options)
         (result,) = self._send([(signature, args, kwargs, options)], options)
         return result
 

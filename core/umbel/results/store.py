@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from umbel.protocol.results import ResultDocument, decode_meta, encode_meta
 from umbel.results.waiting import ResultWaiter
 
 if TYPE_CHECKING:
     from umbel.app import Umbel
     from umbel.context import Context
     from umbel.model import TaskMeta
+    from umbel.protocol.results import ResultDocument
     from umbel.task import Task
 
 __all__ = ["ResultStore"]
@@ -47,10 +47,14 @@ class ResultStore:
 
     def decode(self, meta: TaskMeta) -> ResultDocument:
         """Return the document of a stored result, its exception rebuilt."""
+        from umbel.protocol.results import decode_meta  # for start-up: who only sends never needs it
+
         return decode_meta(meta, self._app.codec, self.accepted)
 
     def store_state(self, task: Task[..., Any], request: Context, task_id: str, state: str, meta: Any) -> None:
         """Store a state of a task that runs, unless its results are ignored (B493)."""
+        from umbel.protocol.results import encode_meta  # for start-up: who only sends never needs it
+
         backend = task.backend
         if request.ignore_result or not backend.capabilities.stores:
             return
@@ -79,6 +83,8 @@ class ResultStore:
         self, task: Task[..., Any], request: Context, state: str, value: Any, traceback: str | None
     ) -> None:
         """Store the end of a call that ran in the caller (``task_store_eager_result``)."""
+        from umbel.protocol.results import encode_meta  # for start-up: who only sends never needs it
+
         if task.ignore_result or not task.backend.capabilities.stores or request.id is None:
             return
         conf = self._app.conf

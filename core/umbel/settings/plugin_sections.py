@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
-from umbel.model import KINDS
-
 __all__ = ["PluginSections"]
 
 
@@ -26,10 +24,14 @@ class PluginSections:
 
     def section_names(self) -> Collection[str]:
         """The names of every installed plugin."""
+        from umbel.model import KINDS  # costs start-up time, and only sections need it
+
         return {plugin.name for kind in KINDS for plugin in self._host.installed(kind)}
 
     def section_classes(self, name: str) -> Sequence[type[Any]]:
         """The settings classes of the plugins called *name*, which are imported for it."""
+        from umbel.model import KINDS  # as above
+
         classes: list[type[Any]] = []
         for kind in KINDS:
             if any(plugin.name == name for plugin in self._host.installed(kind)):

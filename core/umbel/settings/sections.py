@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Protocol
-
-import attrs
+from typing import TYPE_CHECKING, Any, Protocol
 
 from umbel.exceptions import ImproperlyConfigured
 from umbel.settings.display import shown
@@ -14,6 +12,9 @@ from umbel.settings.kinds import Refused, kind_of
 from umbel.settings.layers import Entry
 from umbel.settings.sources import Text
 from umbel.suggestions import suggest
+
+if TYPE_CHECKING:
+    import attrs
 
 __all__ = ["SectionDirectory", "build_section", "check_sections", "is_section"]
 
@@ -57,6 +58,8 @@ def build_section(
     given = {key.removeprefix(f"{name}."): entry for key, entry in effective.items() if key.startswith(f"{name}.")}
     if settings is None:
         return MappingProxyType({key: entry.value for key, entry in given.items()})
+    import attrs  # costs start-up time, and an application without plugin settings does not need it
+
     fields = {field.alias or field.name: field for field in attrs.fields(settings) if field.init}
     prefix = getattr(settings, "flat_prefix", None)
     if prefix:
@@ -88,6 +91,8 @@ def _refuse_unknown(
     name: str, key: str, entry: Entry, registered: Sequence[type[Any]], directory: SectionDirectory | None
 ) -> None:
     """Raise unless another plugin of the section's name knows *key*."""
+    import attrs  # as above
+
     classes = [*registered, *(directory.section_classes(name) if directory is not None else ())]
     known = {field.alias or field.name for cls in classes for field in attrs.fields(cls) if field.init}
     if key not in known:

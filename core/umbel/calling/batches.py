@@ -1,0 +1,117 @@
+"""Many calls of one task: what they have in common is made once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from umbel.calling.ids import new_id
+from umbel.calling.options import build_call, check_arguments
+from umbel.model import Message, Publication
+
+if TYPE_CHECKING:
+    from umbel.app import Umbel
+    from umbel.calling.router import Destination
+    from umbel.task import Task
+
+__all__ = ["Batch", "prepare_call"]
+
+#: What makes calls differ in more than their arguments and ids: then each is built on its own.
+_OF_ONE = ("task_id", "argsrepr", "kwargsrepr", "correlation_id", "root_id", "headers")
+
+
+def prepare_call(
+    app: Umbel,
+    task: Task[..., Any] | None,
+    name: str,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> tuple[str, Publication]:
+    """Route and encode a call, without I/O; return its id and what is to be published."""
+    if task is not None and task.typing:
+        task.parameters.check(args, kwargs)
+    destination, options = app.router.route(name, args, kwargs, options, task)
+    call = build_call(app, task, name, args, kwargs, options)
+    return call.task_id, app.publisher.prepare(call, destination)
+
+
+class Batch:
+    """Prepares calls of one task under the same options. The first is built in full, and the others after its likeness:
+    their own are arguments, ids, and the texts of the arguments.
+    """
+
+    def __init__(self, app: Umbel, task: Task[..., Any], options: Mapping[str, Any]) -> None:
+        self._app = app
+        self._task = task
+        self._options = options
+        self._check = task.parameters.check if task.typing else None
+        self._route = app.router.route
+        self._likeness: tuple[Destination, Publication, str, Any, bool] | None = None
+        self._alike = (
+            app.conf.task_protocol == 2  # protocol 1 has it all in the body
+            and not task.has_shadow_name
+            and not any(options.get(name) is not None for name in _OF_ONE)
+        )
+
+    def prepare(self, call: Any) -> tuple[str, Publication]:
+        """Prepare a call: a tuple or list of positional arguments, or a dict of keyword arguments."""
+        task = self._task
+        args: Sequence[Any]
+        kwargs: Mapping[str, Any]
+        if type(call) is tuple or type(call) is list:
+            args, kwargs = call, {}
+        elif isinstance(call, Mapping):
+            args, kwargs = (), dict(call)
+        else:
+            args, kwargs = check_arguments(task.name, call, None)
+        if self._check is not None:
+            self._check(args, kwargs)
+        destination, options = self._route(task.name, args, kwargs, self._options, task)
+        likeness = self._likeness
+        if likeness is not None and likeness[0] is destination and options is self._options:
+            return self._prepare_alike(args, kwargs, likeness)
+        built = build_call(self._app, task, task.name, args, kwargs, options)
+        publication = self._app.publisher.prepare(built, destination)
+        headers = publication.message.headers
+        if self._alike and "compression" not in headers and options is self._options:
+            embed = {
+                "callbacks": built.callbacks,
+                "errbacks": built.errbacks,
+                "chain": built.chain,
+                "chord": built.chord,
+            }
+            is_root = headers["root_id"] == built.task_id
+            self._likeness = (destination, publication, built.serializer, embed, is_root)
+        return built.task_id, publication
+
+    def _prepare_alike(
+        self,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        likeness: tuple[Destination, Publication, str, Any, bool],
+    ) -> tuple[str, Publication]:
+        _, first, serializer, embed, is_root = likeness
+        publisher = self._app.publisher
+        like = first.message
+        task_id = new_id()
+        headers = like.headers.copy()
+        headers["id"] = task_id
+        if is_root:
+            headers["root_id"] = task_id
+        headers["argsrepr"] = publisher.shown(args) if args else "()"
+        headers["kwargsrepr"] = publisher.shown(kwargs) if kwargs else "{}"
+        headers["stamps"] = headers["stamps"].copy()
+        properties = like.properties.copy()
+        properties["correlation_id"] = task_id
+        body, content_type, encoding = self._app.codec.dumps((args, kwargs, embed), serializer)
+        message = Message(body, headers, properties, content_type, encoding)
+        return task_id, Publication(
+            message,
+            first.queue,
+            first.exchange,
+            first.routing_key,
+            first.deliver_at,
+            first.priority,
+            first.expires_at,
+        )
