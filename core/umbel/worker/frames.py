@@ -9,8 +9,10 @@ from __future__ import annotations
 import marshal
 import pickle
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
+from umbel.context import HEADERS
 from umbel.model import ChordPart, Delivery, Message, Publication, Queue, TaskMeta
 
 __all__ = [
@@ -49,6 +51,11 @@ REPORT: Final = 1
 
 _PICKLE_MARK: Final = 0x80
 _MARSHAL_VERSION: Final = 2  # without reference tracking: a third faster for data without sharing
+
+
+# A normalized message has all of these headers; one that has no others travels as their values alone.
+_values = itemgetter(*HEADERS)
+_FULL: Final = len(HEADERS)
 
 
 class JobFrame(NamedTuple):
@@ -98,9 +105,15 @@ def encode_job(delivery: Delivery, flags: int = 0, count: int | None = None) -> 
         delivery.redelivered,
         delivery.delivery_count if count is None else count,
     )
+    headers: Any = message.headers
+    if len(headers) == _FULL:
+        try:  # noqa: SIM105 - for every task, and a context manager costs more than all the rest of this
+            headers = _values(headers)
+        except KeyError:  # as many, and not these
+            pass
     frame = (
         flags,
-        message.headers,
+        headers,
         message.properties,
         message.content_type,
         message.content_encoding,
@@ -115,7 +128,10 @@ def encode_job(delivery: Delivery, flags: int = 0, count: int | None = None) -> 
 
 def decode_job(payload: bytes) -> JobFrame:
     """Return what :func:`encode_job` encoded."""
-    return JobFrame._make(_loads(payload))
+    flags, headers, properties, content_type, encoding, body, where = _loads(payload)
+    if type(headers) is tuple:
+        headers = dict(zip(HEADERS, headers, strict=False))
+    return JobFrame(flags, headers, properties, content_type, encoding, body, where)
 
 
 def encode_outcome(

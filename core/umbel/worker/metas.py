@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any
 
-from umbel.exceptions import Retry
+from umbel.exceptions import EncodeError, Retry
 from umbel.model import TaskMeta
 from umbel.protocol.results import ExtendedFields, encode_meta
-from umbel.states import FAILURE
+from umbel.states import FAILURE, SUCCESS
 
 if TYPE_CHECKING:
     from umbel.app import Umbel
     from umbel.context import Context
 
 __all__ = ["MetaMaker"]
+
+_LARGEST = 1 << 53
 
 
 def _seconds(value: Any) -> float | None:
@@ -34,6 +37,7 @@ class MetaMaker:
         self._compression: str | None = conf.result_compression
         self._is_extended: bool = conf.result_extended
         self._expires_s = _seconds(conf.result_expires)
+        self._is_plain = self._serializer == "json" and not self._compression and not self._is_extended
         failure = conf.result_failure_expires
         self._failure_expires_s = self._expires_s if failure is None else _seconds(failure)
 
@@ -44,6 +48,10 @@ class MetaMaker:
         *value* cannot be encoded.
         """
         children = request.children
+        if state == SUCCESS and self._is_plain and not children and not request.group and not request.parent_id:
+            meta = self._plain_success(request, value)
+            if meta is not None:
+                return meta
         if isinstance(value, Retry) and value.exc is None and value.excs is None:
             value = value.message or str(value)
         return encode_meta(
@@ -61,6 +69,35 @@ class MetaMaker:
             compression=self._compression,
             expires_s=self._failure_expires_s if state == FAILURE else self._expires_s,
             reply_to=request.reply_to or None,
+        )
+
+    def _plain_success(self, request: Context, value: Any) -> TaskMeta | None:
+        """Write the commonest document of all around the encoded *value*; ``None`` when that cannot be encoded."""
+        kind = type(value)
+        if value is None:
+            result = b"null"
+        elif kind is int and -_LARGEST < value < _LARGEST:
+            result = b"%d" % value
+        else:
+            try:
+                result = self._codec.dumps(value, "json")[0]
+            except EncodeError:
+                return None
+        done = dt.datetime.now(dt.UTC).isoformat().encode()
+        task_id = request.id or ""
+        payload = (
+            b'{"status": "SUCCESS", "result": %b, "traceback": null, "children": [], "date_done": "%b", "task_id": %b}'
+            % (result, done, encode_basestring_ascii(task_id).encode())
+        )
+        return TaskMeta(
+            task_id,
+            SUCCESS,
+            payload,
+            "application/json",
+            "utf-8",
+            request.retries,
+            self._expires_s,
+            request.reply_to or None,
         )
 
     def _extended(self, request: Context) -> ExtendedFields:

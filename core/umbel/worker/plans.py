@@ -20,7 +20,7 @@ def _overridden(task: Task[..., Any], name: str) -> Callable[..., Any] | None:
     """Return the handler *name* of *task*, or ``None`` when it is the empty one of the base class."""
     handler: Callable[..., Any] = getattr(task, name)
     own = getattr(handler, "__func__", handler)
-    return None if own is Task.__dict__.get(name) else handler
+    return None if own is getattr(Task, name) else handler
 
 
 class TaskPlan:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from umbel.context import HEADERS
 from umbel.model import ChordPart, Delivery, Exchange, Message, Publication, Queue, TaskMeta
 from umbel.worker import frames
 from umbel.worker.parking import own_headers, parked_info, parked_publication, unparked
@@ -28,6 +29,20 @@ def test_a_job_comes_out_as_it_went_in(
     frame = frames.decode_job(frames.encode_job(delivery, flags))
     assert frame == (flags, head, properties, "a/b", "utf-8", body, ("q", "x", "rk", 3, True, 2))
     assert frames.decode_job(frames.encode_job(delivery, flags, 9)).delivery[5] == 9
+
+
+def test_a_complete_set_of_headers_travels_as_its_values() -> None:
+    head: dict[str, Any] = {name: name.upper() for name in reversed(HEADERS)}
+    data = frames.encode_job(Delivery(Message(b"", head), "q", 1))
+    assert b"parent_id" not in data
+    assert frames.decode_job(data).headers == head
+    with_own = {**head, "x": 1}
+    assert frames.decode_job(frames.encode_job(Delivery(Message(b"", with_own), "q", 1))).headers == with_own
+
+
+def test_nineteen_other_headers_are_kept() -> None:
+    head = {f"h{number}": number for number in range(len(HEADERS))}
+    assert frames.decode_job(frames.encode_job(Delivery(Message(b"", head), "q", 1))).headers == head
 
 
 def test_what_marshal_cannot_hold_goes_by_pickle() -> None:
