@@ -202,13 +202,16 @@ def test_a_short_lock_is_waited_for(path, publication):
 
 def fill(transport, publications, limit=100):
     """Publish until it is refused; return how many times it was not."""
-    for count in range(limit):
-        try:
+    accepted = []
+
+    def publish():
+        for _ in range(limit):
             transport.publish(publications, 5.0)
-        except OperationalError as error:
-            assert "the disk is full; nothing of this was written" in str(error)
-            return count
-    pytest.fail("the disk did not fill")
+            accepted.append(publications)
+
+    with pytest.raises(OperationalError, match="the disk is full; nothing of this was written"):
+        publish()
+    return len(accepted)
 
 
 def test_a_full_disk_loses_nothing_that_was_taken(path, publication):
