@@ -1,0 +1,1 @@
+"""Umbel beside its peers, on this machine, in one run: ``python -m bench [SCENARIO ...]``."""

@@ -1,0 +1,78 @@
+"""Celery over Redis where a server is installed, else over its file system transport."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from bench.peers import place
+
+NAME = "Celery, Redis, prefork" if place.REDIS else "Celery, files, prefork"
+SHARE = 0.1
+BULK = "group"
+
+
+def missing():
+    return place.missing_module("celery", *(["redis"] if place.REDIS else []))
+
+
+if not missing():
+    from celery import Celery, group
+
+    app = Celery("bench", broker=place.REDIS or "filesystem://", backend=place.REDIS or f"file://{place.HOME}")
+    if not place.REDIS:
+        for name in ("queue", "processed", "control"):
+            os.makedirs(f"{place.HOME}/celery/{name}", exist_ok=True)
+        app.conf.broker_transport_options = {
+            "data_folder_in": f"{place.HOME}/celery/queue",
+            "data_folder_out": f"{place.HOME}/celery/queue",
+            "processed_folder": f"{place.HOME}/celery/processed",
+            "control_folder": f"{place.HOME}/celery/control",
+        }
+    app.conf.update(broker_connection_retry_on_startup=True, worker_prefetch_multiplier=4)
+
+    @app.task(ignore_result=True)
+    def noop():
+        pass
+
+    @app.task
+    def kept():
+        return 1
+
+    @app.task(ignore_result=True)
+    def take(text):
+        pass
+
+    @app.task(ignore_result=True)
+    def mark(label):
+        place.write_mark(label)
+
+    TASKS = {"noop": (noop, ()), "kept": (kept, ()), "take": (take, (place.PAYLOAD,))}
+
+
+def worker(concurrency):
+    return [sys.executable, "-m", "celery", "-A", __name__, "worker", "-c", str(concurrency), "-l", "error"]
+
+
+def send_mark(label):
+    mark.delay(label)
+
+
+def send(name, count, bulk):
+    task, arguments = TASKS[name]
+    if bulk:
+        for start in range(0, count, 1000):
+            group(task.s(*arguments) for _ in range(min(1000, count - start))).apply_async()
+    else:
+        for _ in range(count):
+            task.delay(*arguments)
+
+
+def round_trip():
+    kept.delay().get(timeout=30)
+
+
+def read_back(count):
+    """Send *count* tasks and read every result."""
+    for result in [kept.delay() for _ in range(count)]:
+        result.get(timeout=120)
