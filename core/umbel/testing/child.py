@@ -21,7 +21,7 @@ __all__ = ["main"]
 _TIMEOUT_S = 10.0
 
 
-class TransportChild:
+class _TransportChild:
     """Operations on a transport."""
 
     def __init__(self, url: str) -> None:
@@ -83,7 +83,7 @@ class TransportChild:
         return self._consumers[queue]
 
 
-class BackendChild:
+class _BackendChild:
     """Operations on a result backend."""
 
     def __init__(self, url: str) -> None:
@@ -120,9 +120,9 @@ class BackendChild:
         self._backend.close()
 
 
-_KINDS: Mapping[str, Callable[[str], TransportChild | BackendChild]] = {
-    "transport": TransportChild,
-    "backend": BackendChild,
+_KINDS: Mapping[str, Callable[[str], _TransportChild | _BackendChild]] = {
+    "transport": _TransportChild,
+    "backend": _BackendChild,
 }
 
 

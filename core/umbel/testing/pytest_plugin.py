@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from umbel.worker import Worker
 
 __all__ = [
+    "pytest_configure",
     "umbel_app",
     "umbel_config",
     "umbel_includes",

@@ -101,8 +101,9 @@ def _give_back(store: Store, folder: str, *, counted: bool) -> None:
                     freed.add(queue_folder.name)
             with contextlib.suppress(OSError):
                 os.rmdir(queue_folder.path)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(folder, ".alive"))
+        with contextlib.suppress(OSError):
             os.rmdir(folder)
     if freed:
         store.changed(freed)

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from umbel.exceptions import BackendError
+from umbel.host import Host
 from umbel.states import STARTED, SUCCESS
 from umbel.testing._backends.stage import SOON_S, BackendStage
 from umbel.testing.capabilities import needs, needs_hook
@@ -111,8 +112,6 @@ class FaultTests(BackendStage):
 
     @needs_hook("unreachable_url")
     def test_an_unreachable_store_raises_in_time_and_hides_the_password(self) -> None:
-        from umbel.host import Host  # this test alone makes a backend that must not open
-
         backend = Host().backend(self.app, self.unreachable_url())
         started = time.monotonic()
         with pytest.raises(BackendError) as raised:

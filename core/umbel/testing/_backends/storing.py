@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 
+from umbel.exceptions import BackendError
 from umbel.model import TaskMeta
 from umbel.states import ALL_STATES, FAILURE, PENDING, REJECTED, RETRY, STARTED, SUCCESS
 from umbel.testing._backends.stage import SOON_S, BackendStage
@@ -208,8 +209,6 @@ class StoringTests(BackendStage):
     @without("stores")
     def test_reading_says_what_to_configure_where_nothing_is_kept(self) -> None:
         """[B154] [B856]."""
-        from umbel.exceptions import BackendError  # the other tests have no error to name
-
         for read in (
             lambda: self.backend.load([self.id()]),
             lambda: self.backend.wait([self.id()], 0.1),

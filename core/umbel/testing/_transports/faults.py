@@ -7,6 +7,7 @@ import time
 import pytest
 
 from umbel.exceptions import OperationalError
+from umbel.host import Host
 from umbel.model import Settlement
 from umbel.testing._transports.stage import PUBLISH_TIMEOUT_S, SOON_S, TransportStage, bodies
 from umbel.testing.capabilities import needs, needs_hook
@@ -148,8 +149,6 @@ class FaultTests(TransportStage):
 
     @needs_hook("unreachable_url")
     def test_an_unreachable_store_raises_in_time_and_hides_the_password(self) -> None:
-        from umbel.host import Host  # deferred: this test alone makes a transport that must not open
-
         url = self.unreachable_url()
         transport = Host().transport(self.app, url)
         started = time.monotonic()
