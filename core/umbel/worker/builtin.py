@@ -33,6 +33,7 @@ class PoolStep(Step):
 
     def stop(self, worker: Worker) -> None:
         worker.pool.stop(drain=False, timeout_s=None)
+        worker.executor.close()
 
     def info(self, worker: Worker) -> Mapping[str, Any]:
         return worker.pool.describe()

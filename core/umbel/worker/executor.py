@@ -62,13 +62,13 @@ class TaskExecutor:
         self._plans: dict[str, TaskPlan] = {}
         self._tracer = Tracer(app, MetaMaker(app), frames.QueueCodec(), node)
         self._per_thread = _PerThread()
+        self._runners: dict[int, asyncio.Runner] = {}
 
     # -- processes ----------------------------------------------------------------------------------------------------
 
     def enter_process(self) -> None:
         """Make this process a pool process: no inherited connections, its own loop, the signal for users' set-up."""
         self._app.after_fork()
-        self._per_thread = _PerThread()
         if self._enter is not None:
             self._enter()
         signals.worker_process_init.send_robust(sender=None)
@@ -77,10 +77,15 @@ class TaskExecutor:
         """Say goodbye before an orderly exit; errors are logged only [B1008]."""
         signals.worker_process_shutdown.send_robust(sender=None, pid=os.getpid(), exitcode=0)
         try:
-            self._close_runner()
+            self.close()
             self._app.close()
         except Exception:
             logger.warning("a pool process did not close cleanly", exc_info=True)
+
+    def close(self) -> None:
+        """Close the event loops of the threads that ran coroutines; none of them may be running any more."""
+        while self._runners:
+            _close_quietly(self._runners.popitem()[1])
 
     # -- jobs ---------------------------------------------------------------------------------------------------------
 
@@ -153,6 +158,7 @@ class TaskExecutor:
             runner = self._per_thread.runner
             if runner is None:
                 runner = self._per_thread.runner = asyncio.Runner()
+                self._runners[id(runner)] = runner
             try:
                 return runner.run(entry(*args, **kwargs), context=contextvars.copy_context())
             except Exception as error:
@@ -167,8 +173,12 @@ class TaskExecutor:
 
     def _close_runner(self) -> None:
         runner, self._per_thread.runner = self._per_thread.runner, None
-        if runner is not None:
-            try:
-                runner.close()
-            except Exception:
-                logger.warning("the event loop of a pool thread did not close cleanly", exc_info=True)
+        if runner is not None and self._runners.pop(id(runner), None) is not None:
+            _close_quietly(runner)
+
+
+def _close_quietly(runner: asyncio.Runner) -> None:
+    try:
+        runner.close()
+    except Exception:  # a task that cannot be cut off still runs in it, or does not let itself be cancelled
+        logger.warning("an event loop of the pool did not close cleanly", exc_info=True)
