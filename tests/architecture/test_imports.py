@@ -17,6 +17,7 @@ PLUGINS_MAY_IMPORT = {
     "umbel.model",
     "umbel.signals",
     "umbel.spi",
+    "umbel.sqlite_file",
     "umbel.states",
     "umbel.urls",
 }
