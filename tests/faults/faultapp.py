@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from faultpoints import Reaper, inside_the_commit, install
+
 from umbel import Umbel
 from umbel.worker.committers import GenericCommitter, JointCommitter
 
