@@ -42,6 +42,8 @@ class Publisher:
             call, self._codec, protocol=conf.task_protocol, origin=origin(), maxlevels=conf.task_repr_maxlevels
         )
         eta, expires = call.eta, call.expires
+        if not call.ignore_result or call.chord or call.errbacks:
+            expires = None  # somebody waits for the end, so the worker, and not the broker, lets the call expire
         return Publication(
             message,
             destination.queue,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -56,5 +56,5 @@ class Broker:
 
 
 @pytest.fixture
-def broker(umbel_app: Umbel) -> Iterator[Broker]:
-    yield Broker(umbel_app)
+def broker(umbel_app: Umbel) -> Broker:
+    return Broker(umbel_app)

@@ -46,7 +46,14 @@ class OddError(Exception):
 
 @pytest.mark.parametrize(
     "error",
-    [ValueError("deliberate", 42), OddError(1, 2), KeyError(object()), SystemExit(3), KeyboardInterrupt(), GeneratorExit()],
+    [
+        ValueError("deliberate", 42),
+        OddError(1, 2),
+        KeyError(object()),
+        SystemExit(3),
+        KeyboardInterrupt(),
+        GeneratorExit(),
+    ],
     ids=lambda error: type(error).__name__,
 )
 def test_any_exception_is_an_outcome(umbel_app: Umbel, error: BaseException) -> None:
