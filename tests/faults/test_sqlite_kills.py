@@ -72,7 +72,8 @@ def run_child(work: Callable[[Callable[[str], None]], None]) -> tuple[int, int]:
     if child == 0:
         try:
             os.close(reader)
-            work(lambda line: os.write(writer, f"{line}\n".encode()) and None)
+            pipe = open(writer, "w", buffering=1)  # noqa: SIM115 - open until death
+            work(lambda line: print(line, file=pipe))
         finally:
             os._exit(3)
     os.close(writer)

@@ -147,6 +147,7 @@ with mine.listen(["ask"]) as listener:
 
 def test_two_processes_wake_each_other(bell):
     child = run_child(ANSWERING, bell.directory)
+    assert child.stdout is not None
     try:
         child.stdout.readline()
         with bell.listen(["answer"]) as listener:
@@ -162,6 +163,7 @@ def test_two_processes_wake_each_other(bell):
 
 def test_killed_listener_is_known_to_be_gone_and_its_slot_is_taken_back(bell):
     child = run_child(ANSWERING, bell.directory)
+    assert child.stdout is not None
     token = child.stdout.readline().strip()
     assert bell.is_listening(token)
     os.kill(child.pid, signal.SIGKILL)

@@ -48,6 +48,7 @@ def test_the_rule_of_the_database_is_the_rule_of_the_model(backend, ident, histo
     for batch in [metas] if at_once else [[meta] for meta in metas]:
         backend.store(batch)
     [found] = backend.load([str(ident)])
+    assert expected is not None
     assert (found.state, found.payload, found.attempt) == (expected.state, expected.payload, expected.attempt)
 
 

@@ -90,6 +90,7 @@ def test_nothing_of_a_commit_that_fails_happens_and_it_can_be_repeated(transport
 def test_a_consumer_is_woken_by_what_a_commit_sends(transport, backend):
     new = transport.consume([Queue(name="new-queue")], 0, "w")
     woken = subprocess.Popen([sys.executable, "-c", WAITING, backend._file.path], stdout=subprocess.PIPE, text=True)
+    assert woken.stdout is not None
     assert woken.stdout.readline() == "waiting\n"
     commit(transport, backend, [])
     assert [delivery.message.body for delivery in new.receive(1, 5.0)] == [b"next"]

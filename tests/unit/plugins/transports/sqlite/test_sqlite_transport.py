@@ -103,7 +103,8 @@ def test_whatever_stands_in_a_row_can_be_read(head, body):
     st.lists(st.sampled_from(["a", "b", "*", "#"]), max_size=5), st.lists(st.sampled_from(["a", "b", "c"]), max_size=6)
 )
 def test_topics_match_as_amqp_says(pattern, words):
-    parts = [{"*": r"\.[^.]+", "#": r"(?:\.[^.]+)*"}.get(part, re.escape("." + part)) for part in pattern]
+    special = {"*": r"\.[^.]+", "#": r"(?:\.[^.]+)*"}
+    parts: list[str] = [special[part] if part in special else re.escape(f".{part}") for part in pattern]
     expected = re.fullmatch("".join(parts), "".join("." + word for word in words)) is not None
     if pattern and words:
         assert topic_matches(".".join(pattern), ".".join(words)) is expected

@@ -193,6 +193,7 @@ def test_a_short_lock_is_waited_for(path, publication):
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDING, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
+    assert holder.stdout is not None
     holder.stdout.readline()
     threading.Timer(0.2, holder.communicate, ("go\n",)).start()
     transport.publish([publication()], 10.0)
