@@ -21,7 +21,7 @@ def zone(name: str | dt.tzinfo | None) -> dt.tzinfo:
 
 
 def as_moment(value: dt.datetime | str, naive_zone: dt.tzinfo, option: str) -> dt.datetime:
-    """Return *value* as an aware datetime; text is ISO 8601, naive times are in *naive_zone*."""
+    """Return *value* in UTC (C014); text is ISO 8601, naive times are in *naive_zone*."""
     if isinstance(value, str):
         try:
             value = dt.datetime.fromisoformat(value)
@@ -31,7 +31,7 @@ def as_moment(value: dt.datetime | str, naive_zone: dt.tzinfo, option: str) -> d
             ) from error
     if not isinstance(value, dt.datetime):
         raise TypeError(f"{option}: expected a datetime or ISO 8601 text, got {type(value).__name__} {value!r}")
-    return value if value.tzinfo is not None else value.replace(tzinfo=naive_zone)
+    return (value if value.tzinfo is not None else value.replace(tzinfo=naive_zone)).astimezone(dt.UTC)
 
 
 def _seconds(value: object, option: str) -> float | None:
@@ -56,7 +56,7 @@ def absolute_eta(
     seconds = _seconds(countdown, "countdown")
     if seconds is None:
         raise TypeError(f"countdown: expected a number of seconds, got {type(countdown).__name__} {countdown!r}")
-    return now + dt.timedelta(seconds=seconds)
+    return now.astimezone(dt.UTC) + dt.timedelta(seconds=seconds)
 
 
 def absolute_expiry(
@@ -67,5 +67,5 @@ def absolute_expiry(
         return None
     seconds = _seconds(expires, "expires")
     if seconds is not None:
-        return now + dt.timedelta(seconds=seconds)
+        return now.astimezone(dt.UTC) + dt.timedelta(seconds=seconds)
     return as_moment(expires, naive_zone, "expires")  # type: ignore[arg-type]  # numbers and timedeltas are done above
