@@ -22,6 +22,8 @@ __all__ = ["SqliteConsumer"]
 
 #: How soon a consumer that holds all it may looks whether something was settled elsewhere.
 _FULL_PAUSE_S: Final = 0.02
+#: How many consumers look after the dead each second, however many there are.
+_KEEPERS: Final = 8
 _MOST_CLAIMS: Final = (1 << claiming.OWNER_SHIFT) - 1
 
 
@@ -40,7 +42,7 @@ class SqliteConsumer(Consumer):
         self._held = 0
         self._claims = 0
         self._renewed_at = 0.0
-        self._kept_at = 0.0
+        self._keep_at = 0.0
         self._is_woken = self._is_rung = self._is_closed = False
         with translated(file):
             self._connection = file.connect()
@@ -139,13 +141,13 @@ class SqliteConsumer(Consumer):
         return pause_s
 
     def _keep_house(self) -> None:
-        """Once a second, for all: renew the lease, give back what the dead hold."""
+        """Renew the lease, and give back what the dead hold: every second, or where many do it, in turns."""
         now = time.monotonic()
-        if now - self._kept_at < LOOK_AGAIN_S:
-            return
-        self._kept_at = now
-        self.extend()
-        leases.bury_dead(self._connection, self._bell, self._file.lease_s, but=self._owner)
+        if now - self._renewed_at >= LOOK_AGAIN_S:
+            self.extend()
+        if now >= self._keep_at:
+            owners = leases.bury_dead(self._connection, self._bell, self._file.lease_s, but=self._owner)
+            self._keep_at = now + LOOK_AGAIN_S * max(1, owners / _KEEPERS)
 
     # -- claiming -----------------------------------------------------------------------------------------------------
 

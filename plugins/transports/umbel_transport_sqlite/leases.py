@@ -60,12 +60,13 @@ def drop_consumer(connection: Connection, queue: int) -> None:
         delete_queue(connection, queue)
 
 
-def bury_dead(connection: Connection, bell: Doorbell, lease_s: float, but: int) -> None:
+def bury_dead(connection: Connection, bell: Doorbell, lease_s: float, but: int) -> int:
     """Give back what the dead hold, with their deliveries counted, and delete queues whose time is over.
 
-    Only reads while everybody lives. Opens transactions of its own. *but* is the caller.
+    Only reads while everybody lives. Opens transactions of its own. *but* is the caller. Returns how many there are.
     """
-    for owner, token, lease_until in connection.read("SELECT no, bell, lease_until FROM umbel_owners"):
+    owners = connection.read("SELECT no, bell, lease_until FROM umbel_owners")
+    for owner, token, lease_until in owners:
         if owner == but or _is_alive(bell, token, lease_until, lease_s):
             continue
         ringer = Ringer(bell)
@@ -75,6 +76,7 @@ def bury_dead(connection: Connection, bell: Doorbell, lease_s: float, but: int) 
                 leave(connection, owner, ringer, uncounted=False)
         ringer()
     delete_unused(connection)
+    return len(owners)
 
 
 def _is_alive(bell: Doorbell, token: str, lease_until: float, lease_s: float) -> bool:

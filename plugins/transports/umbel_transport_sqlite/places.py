@@ -12,18 +12,29 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["LAST_QUEUE", "NUMBER_BITS", "bounds", "is_fresh", "priority_of", "queue_bounds", "queue_of", "region"]
+__all__ = [
+    "LAST_QUEUE",
+    "NUMBER_BITS",
+    "QUEUE_SHIFT",
+    "REGION_BITS",
+    "bounds",
+    "is_fresh",
+    "priority_of",
+    "queue_bounds",
+    "queue_of",
+    "region",
+]
 
 NUMBER_BITS: Final = 38
-_REGION_BITS: Final = 5
-_QUEUE_SHIFT: Final = NUMBER_BITS + _REGION_BITS
+REGION_BITS: Final = 5
+QUEUE_SHIFT: Final = NUMBER_BITS + REGION_BITS
 _LAST: Final = (1 << NUMBER_BITS) - 1
 LAST_QUEUE: Final = (1 << 20) - 1
 
 
 def region(queue: int, priority: int) -> int:
     """Return the region of *queue* for fresh messages of *priority*. The one below it is for those given back."""
-    return queue << _REGION_BITS | (9 - min(max(priority, 0), 9)) * 2 + 1
+    return queue << REGION_BITS | (9 - min(max(priority, 0), 9)) * 2 + 1
 
 
 def bounds(of_region: int) -> tuple[int, int]:
@@ -33,17 +44,17 @@ def bounds(of_region: int) -> tuple[int, int]:
 
 def queue_bounds(queue: int) -> tuple[int, int]:
     """Return the first and the last place of *queue*."""
-    return queue << _QUEUE_SHIFT, (queue + 1 << _QUEUE_SHIFT) - 1
+    return queue << QUEUE_SHIFT, (queue + 1 << QUEUE_SHIFT) - 1
 
 
 def queue_of(of_region: int) -> int:
     """Return the number of the queue of a region."""
-    return of_region >> _REGION_BITS
+    return of_region >> REGION_BITS
 
 
 def priority_of(of_region: int) -> int:
     """Return the priority of the messages of a region, fresh or given back."""
-    return 9 - (of_region & (1 << _REGION_BITS) - 1) // 2
+    return 9 - (of_region & (1 << REGION_BITS) - 1) // 2
 
 
 def is_fresh(of_region: int) -> bool:

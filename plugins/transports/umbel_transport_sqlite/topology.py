@@ -22,6 +22,16 @@ __all__ = ["Target", "Topology", "topic_matches"]
 _REMEMBERED_S: Final = 60.0
 _TOMBSTONE_S: Final = 86400.0
 
+#: Numbers of queues that were deleted long ago are free again, unless a publisher that had not heard of it used one.
+_FORGET: Final = (
+    "DELETE FROM umbel_queues WHERE NOT is_declared AND used_at < ? "  # noqa: S608
+    "AND NOT EXISTS (SELECT 1 FROM umbel_ready "
+    f"WHERE id BETWEEN no << {places.QUEUE_SHIFT} AND (no + 1 << {places.QUEUE_SHIFT}) - 1) "
+    "AND NOT EXISTS (SELECT 1 FROM umbel_delayed "
+    f"WHERE region BETWEEN no << {places.REGION_BITS} AND (no + 1 << {places.REGION_BITS}) - 1) "
+    f"AND NOT EXISTS (SELECT 1 FROM umbel_claimed WHERE region >> {places.REGION_BITS} = no)"
+)
+
 _Key = tuple[str, str, str | None]
 
 
@@ -115,11 +125,13 @@ def _key(publication: Publication) -> _Key:
 
 def number_of(connection: Connection, name: str) -> int:
     """Return the number of the queue *name*, giving it one inside a write transaction when it has none."""
-    row = connection.execute("SELECT no FROM umbel_queues WHERE name = ?", (name,)).fetchone()
+    row = connection.execute("SELECT no, is_declared FROM umbel_queues WHERE name = ?", (name,)).fetchone()
     if row is not None:
+        if not row[1]:
+            connection.execute("UPDATE umbel_queues SET is_declared = 1 WHERE no = ?", (row[0],))
         return int(row[0])
     now = time.time()
-    connection.execute("DELETE FROM umbel_queues WHERE NOT is_declared AND used_at < ?", (now - _TOMBSTONE_S,))
+    connection.execute(_FORGET, (now - _TOMBSTONE_S,))
     number = connection.execute("SELECT coalesce(max(no), 0) + 1 FROM umbel_queues").fetchone()[0]
     if number > places.LAST_QUEUE:
         number = connection.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import gc
 import os
@@ -144,6 +145,21 @@ def test_a_deletion_by_another_is_survived_by_who_remembers_the_queue(connect, p
     other.delete("q")
     one.publish([publication(b"after")], 5.0)
     assert take_bodies(other.consume([Q], 0, "w")) == [b"after"]
+
+
+def test_the_number_of_a_queue_deleted_long_ago_is_free_unless_something_waits_there(transport, publication, path):
+    for name in ("old", "used"):
+        transport.publish([publication(queue=name)], 5.0)
+        transport.delete(name)
+    long_ago = time.time() - 10 * 86400
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE umbel_queues SET used_at = ?", (long_ago,))
+        (number,) = connection.execute("SELECT no FROM umbel_queues WHERE name = 'used'").fetchone()
+        # As a publisher does that has not heard of the deletion yet.
+        connection.execute("INSERT INTO umbel_ready (id, head, body) VALUES ((? << 43) + 99, '', '')", (number,))
+    transport.declare([Queue(name="new")])
+    assert {name for (name,) in rows(path, "SELECT name FROM umbel_queues")} == {"used", "new"}
+    assert transport.count(["used"]) == [1]
 
 
 def test_time_to_live_and_length_of_a_queue_are_kept(transport):
