@@ -13,11 +13,16 @@ author = "The Umbel authors"
 copyright = f"2026, {author}"  # noqa: A001 -- Sphinx's name for it
 version = release = _PROJECT["version"]
 
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
 exclude_patterns = ["_build", "changelog.d"]
+# Every reference to something of ours must lead somewhere; the standard library's names need not.
 nitpicky = True
+nitpick_ignore_regex = [(r"py:.*", r"(?!umbel).*")]
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True, "show-inheritance": True}
 
 html_theme = "furo"
 html_title = f"Umbel {release}"

@@ -60,7 +60,7 @@ def test_the_product_does_not_import_its_test_suites(house):
         for used in house.imports(module)
         if is_within(used.module, ["umbel.testing"])
         and not module.startswith("umbel.testing")
-        and module != "umbel.cli.plugins.check"
+        and module != "umbel.cli.plugins.checking"
     ]
     assert found == []
 
@@ -173,9 +173,12 @@ def test_a_plugin_has_no_import_cycle(house):
 
 
 def test_an_import_of_ours_inside_a_function_says_why(house):
+    """In a comment beside it, or in one for the whole file that speaks of its imports."""
     found = []
     for module in house.sources:
         lines = house.sources[module].read_text(encoding="utf-8").splitlines()
+        if any(line.startswith("#") and "import" in line.lower() for line in lines):
+            continue
         for used in house.imports(module):
             if not used.is_deferred or used.is_for_types or not top(used.module).startswith("umbel"):
                 continue

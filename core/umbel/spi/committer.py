@@ -10,7 +10,7 @@ __all__ = ["Committer"]
 
 
 class Committer(ABC):
-    """Makes a :class:`~umbel.model.Commit` durable. Used by one thread of the worker.
+    """Makes a :class:`~umbel.model.results.Commit` durable. Used by one thread of the worker.
 
     The kernel's own publish, store, join and settle in that order, so that a crash in between can repeat work and never
     lose it; or all at once where transport and backend are joint (:mod:`umbel.spi.joint`). An extension may offer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -21,6 +21,11 @@ class TestDemo(RouterContract):
         (router,) = Host().routers(None, ["demo"])
         return router
 
-    def test_each_package_has_a_queue(self, router: Callable[[Any, RouteQuery], Route | None]) -> None:
-        assert router(None, RouteQuery("media.images.resize")) == Route(queue="media")
+    def routed(self) -> Sequence[tuple[RouteQuery, str]]:
+        """Return what each query must be answered with."""
+        return [(RouteQuery("media.images.resize"), "media"), (RouteQuery("mail.send"), "mail")]
+
+    def test_a_task_without_a_package_is_left_to_the_next(
+        self, router: Callable[[Any, RouteQuery], Route | None]
+    ) -> None:
         assert router(None, RouteQuery("resize")) is None
