@@ -1,0 +1,30 @@
+"""The tests that the page on testing shows pass."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs/how-to/test-your-tasks.md"
+FILE = re.compile(r"^```python\n# (?P<name>[\w/]+\.py)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def test_the_tests_of_the_page_pass(tmp_path):
+    files = {found["name"]: found["code"] for found in FILE.finditer(PAGE.read_text(encoding="utf-8"))}
+    for name, code in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(code, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)],
+        cwd=tmp_path,
+        env={**{name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}, "PYTHONPATH": "."},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=55,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{sum(code.count('def test_') for code in files.values())} passed" in done.stdout
