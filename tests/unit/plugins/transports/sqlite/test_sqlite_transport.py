@@ -13,7 +13,7 @@ import time
 import uuid
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from umbel.exceptions import EncodeError, OperationalError
@@ -23,6 +23,9 @@ from umbel_transport_sqlite.consumer import SqliteConsumer
 from umbel_transport_sqlite.topology import topic_matches
 
 Q = Queue(name="q")
+
+#: A busy machine is no failure.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def rows(path, statement: str, *values):
@@ -40,6 +43,7 @@ def take_bodies(consumer, limit=1000, timeout_s=0.0):
 # -- places -----------------------------------------------------------------------------------------------------------
 
 
+@unhurried
 @given(st.integers(1, places.LAST_QUEUE), st.integers(-5, 15))
 def test_places_stay_within_63_bits_and_their_queue(queue, priority):
     region = places.region(queue, priority)
@@ -53,6 +57,7 @@ def test_places_stay_within_63_bits_and_their_queue(queue, priority):
     assert not places.is_fresh(region - 1)
 
 
+@unhurried
 @given(st.integers(0, 9), st.integers(0, 9))
 def test_higher_priorities_come_first(one, other):
     assert (places.region(7, one) < places.region(7, other)) == (one > other)
@@ -67,6 +72,7 @@ JSON = st.recursive(
 )
 
 
+@unhurried
 @given(st.dictionaries(st.text(st.characters(exclude_categories=())), JSON, max_size=5))
 def test_headers_come_back_as_they_were(headers):
     head = heads.encode(Publication(Message(b"", headers), None, "x", "y"))
@@ -90,6 +96,7 @@ def test_what_is_no_json_type_is_refused_with_its_name(headers):
         heads.encode(Publication(Message(b"", headers), None))
 
 
+@unhurried
 @given(st.none() | st.integers() | st.text() | st.binary(), st.none() | st.integers() | st.text() | st.binary())
 def test_whatever_stands_in_a_row_can_be_read(head, body):
     message, _, _, problem = heads.decode(head, body)
@@ -100,6 +107,7 @@ def test_whatever_stands_in_a_row_can_be_read(head, body):
 # -- routing ----------------------------------------------------------------------------------------------------------
 
 
+@unhurried
 @given(
     st.lists(st.sampled_from(["a", "b", "*", "#"]), max_size=5), st.lists(st.sampled_from(["a", "b", "c"]), max_size=6)
 )
