@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import platform
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 import click
 
 from umbel.cli.session import Session
+
+if TYPE_CHECKING:
+    from umbel.app import Umbel
 
 __all__ = ["command", "report_text"]
 
@@ -23,7 +27,7 @@ def command(session: Session, with_defaults: bool) -> int:
     return 0
 
 
-def report_text(app: object, *, with_defaults: bool = False) -> str:
+def report_text(app: Umbel | None, *, with_defaults: bool = False) -> str:
     """Return the report; without an application (``None``) the software alone."""
     from umbel import __version__  # for start-up: --help needs none of this
     from umbel.model import KINDS
@@ -53,19 +57,6 @@ def _owner(entry: metadata.EntryPoint) -> str:
     return entry.dist.name if entry.dist is not None else "?"
 
 
-def _settings(app: object, with_defaults: bool) -> list[str]:
-    from umbel.settings import Configuration
-    from umbel.urls import is_secret_name, mask_url
-
-    conf: Configuration = app.conf  # type: ignore[attr-defined]
-    lines = []
-    for name in sorted(conf):
-        origin = str(conf.origin(name))
-        if origin == "default" and not with_defaults:
-            continue
-        value = conf[name]
-        if is_secret_name(name) and value is not None:
-            value = "********"
-        text = mask_url(value) if isinstance(value, str) and "://" in value else repr(value)
-        lines.append(f"  {name}: {text}  ({origin})")
-    return lines
+def _settings(app: Umbel, with_defaults: bool) -> list[str]:
+    conf = app.conf
+    return [f"  {name}: {value!r}  ({conf.origin(name)})" for name, value in sorted(conf.table(with_defaults).items())]

@@ -46,7 +46,7 @@ def _namespace(app: Any, *, with_tasks: bool) -> dict[str, Any]:
     if with_tasks:
         app.import_modules()
         app.finalize()
-        for name, task in app.tasks.items():
+        for name, task in app.tasks.regular().items():
             short = name.rpartition(".")[2]
             if short.isidentifier():
                 namespace.setdefault(short, task)

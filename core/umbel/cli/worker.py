@@ -73,7 +73,6 @@ def command(session: Session, /, **options: Any) -> int:
         session.broker = options["broker"]
     if options["umask"] is not None:
         os.umask(_octal(options["umask"]))
-    sys.path.insert(0, os.getcwd())
     return _run(session, options)
 
 
