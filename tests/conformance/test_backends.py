@@ -55,6 +55,14 @@ class TestFilesystemSynced(BackendContract):
         return f"filesystem://{tmp_path}/results?fsync=true"
 
 
+class TestRedis(BackendContract):
+    plugin = "redis"
+
+    @pytest.fixture
+    def backend_url(self, redis_server) -> str:
+        return redis_server.url
+
+
 class TestSqlite(BackendContract):
     plugin = "sqlite"
 

@@ -34,7 +34,7 @@ class PublishingTests(TransportStage):
         message = Message(
             b"\x00body\xff",
             headers=dict(_HEADERS),
-            properties={"correlation_id": "1-2", "reply_to": "3", "delivery_mode": 2, "priority": 0, "x-own": [1]},
+            properties={"correlation_id": "1-2", "reply_to": "3", "delivery_mode": 2, "x-own": [1]},
             content_type="application/x-own",
             content_encoding="binary",
         )

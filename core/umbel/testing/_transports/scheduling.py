@@ -102,7 +102,7 @@ class SchedulingTests(TransportStage):
     def test_order_is_kept_within_a_priority(self) -> None:
         queue = self.queue(max_priority=9)
         self.transport.publish(
-            [self.publication(queue, f"{index}".encode(), priority=index % 3) for index in range(30)],
+            [self.publication(queue, f"{index}".encode(), priority=index % 3 * 4) for index in range(30)],
             PUBLISH_TIMEOUT_S,
         )
         got = [int(body) for body in self.drain(self.consumer(queue))]
