@@ -50,7 +50,7 @@ class Publisher:
             destination.exchange,
             destination.routing_key,
             None if eta is None else eta.timestamp(),
-            call.priority or 0,
+            call.priority,
             None if expires is None else expires.timestamp(),
         )
 

@@ -37,7 +37,8 @@ class Publication:
 
     *queue* is the queue that routing chose (transports without exchanges put it there); *exchange* and *routing_key*
     are what an exchange-aware transport publishes to. *deliver_at* is Unix seconds: not before then (``None``: now).
-    *priority*: 0 to 9, the higher the sooner, on every transport. *expires_at* (Unix seconds): after that a transport
+    *priority*: 0 to 9, the higher the sooner, on every transport; ``None`` (not asked for) is 0, except where a transport
+    says otherwise. *expires_at* (Unix seconds): after that a transport
     may drop the message, and the worker will not run it.
     """
 
@@ -46,7 +47,7 @@ class Publication:
     exchange: str = ""
     routing_key: str = ""
     deliver_at: float | None = None
-    priority: int = 0
+    priority: int | None = None
     expires_at: float | None = None
 
 

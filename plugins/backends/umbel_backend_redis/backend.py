@@ -181,6 +181,19 @@ class RedisBackend(ResultBackend, JointBackend):
                     joined.append(JoinedChord(part.group_id, ordered, part.body))
         return joined
 
+    def conclude(self, group_ids: Sequence[str]) -> None:
+        """Mark the chords as done and remove their members, as Celery 5.7 does."""
+        with self._connections.lent() as connection:
+            self._connections.transact(connection, self._conclusions(group_ids))
+
+    def _conclusions(self, group_ids: Sequence[str]) -> list[Any]:
+        commands: list[Any] = []
+        for group_id in group_ids:
+            group = self._group(group_id)
+            commands.append(("SET", f"{group}.c", "done", "EX", int(self._settings.chord_kept_s)))
+            commands.append(("DEL", *(f"{group}.{letter}" for letter in "jstd")))
+        return commands
+
     def _join_arguments(self, part: ChordPart) -> tuple[list[str], list[Any]]:
         group = self._group(part.group_id)
         member = b'[1, "%b", "%b", %b]' % (part.task_id.encode(), part.state.encode(), part.payload)
@@ -189,7 +202,7 @@ class RedisBackend(ResultBackend, JointBackend):
         expires_s = int(part.expires_s) if part.expires_s else 0
         name = f"{part.task_id}:{'' if part.index is None else part.index}"
         keys = [f"{group}.{letter}" for letter in "jstdc"]
-        return keys, [part.task_id, score, member, size, expires_s, int(self._settings.chord_kept_s), name]
+        return keys, [part.task_id, score, member, size, expires_s, int(self._settings.chord_kept_s), name, part.extra]
 
     @staticmethod
     def _part(of: ChordPart, member: bytes, score: bytes) -> ChordPart:
@@ -224,4 +237,6 @@ class RedisBackend(ResultBackend, JointBackend):
         for start in range(0, len(metas), _BATCH):
             keys, arguments = self._store_arguments(metas[start : start + _BATCH])
             transaction.append(("EVAL", STORE, len(keys), *keys, *arguments))
-        return (self.join(parts) if parts else ()), None
+        joined = self.join(parts) if parts else ()
+        transaction.extend(self._conclusions([chord.group_id for chord in joined]))
+        return joined, None

@@ -42,14 +42,17 @@ end
 """
 
 #: KEYS: .j .s .t .d .c of one chord. ARGV: task id, score, member, size or '', seconds to keep, seconds to keep after
-#: completion, the name of this part in .d. Answers 0 while incomplete, else the members in order,
+#: completion, the name of this part in .d, how many members it has added. Answers 0 while incomplete, else the members in order,
 #: each with its score.
 #: These are the steps of Celery 5.7 over its keys, so that its workers and ours can complete one chord together.
 JOIN: Final = """
 local token = redis.call('GET', KEYS[5])
 if token == 'done' then return 0 end
 local fresh = redis.call('SADD', KEYS[4], ARGV[7])
-if fresh == 1 then redis.call('ZADD', KEYS[1], ARGV[2], ARGV[3]) end
+if fresh == 1 then
+  redis.call('ZADD', KEYS[1], ARGV[2], ARGV[3])
+  if ARGV[8] ~= '0' then redis.call('INCRBY', KEYS[3], ARGV[8]) end
+end
 if ARGV[4] ~= '' then redis.call('SET', KEYS[2], ARGV[4], 'NX') end
 local keep = tonumber(ARGV[5])
 if keep > 0 then

@@ -21,8 +21,7 @@ class RedisBackendSettings:
     @classmethod
     def of(cls, app: Any) -> RedisBackendSettings:
         """Return the section ``[redis_results]``, with ``result_backend_transport_options`` of the same names over it."""
-        if app is None:
-            return cls()
         known = {field.name for field in attrs.fields(cls)}
         options = {k: v for k, v in (app.conf.result_backend_transport_options or {}).items() if k in known}
-        return attrs.evolve(app.conf.section("redis_results", cls), **options)
+        section: RedisBackendSettings = app.conf.section("redis_results", cls)
+        return attrs.evolve(section, **options)

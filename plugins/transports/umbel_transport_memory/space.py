@@ -204,7 +204,7 @@ class Space:
             publication.message.body,
             publication.exchange,
             publication.routing_key,
-            publication.priority,
+            publication.priority or 0,
             next(self._places),
             expires_at,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Callable
 from typing import Any
 
 from umbel.model import Delivery, Exchange, Queue
@@ -21,7 +22,7 @@ class Subscription:
     """One connection in subscriber mode, opened with the first broadcast queue."""
 
     def __init__(self, url: str, settings: RedisTransportSettings, names: Names, timeout_s: float) -> None:
-        self._open = lambda: Link(url, settings, timeout_s)
+        self._open: Callable[[], Link] = lambda: Link(url, settings, timeout_s)
         self._names = names
         self._link: Link | None = None
         self._patterns: dict[bytes, Queue] = {}

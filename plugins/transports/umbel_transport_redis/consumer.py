@@ -143,7 +143,7 @@ class RedisConsumer(Consumer):
         counts = self._link.call_many(
             [("EXISTS", *[key for name in self._queues for key in self._names.lists(name)]), ("EXISTS", *keys)]
         )
-        return counts[0] == 0
+        return int(counts[0]) == 0
 
     def _wait(self, timeout_s: float) -> bool:
         """Sleep until something changes or *timeout_s* is over; say whether :meth:`wake` was called."""

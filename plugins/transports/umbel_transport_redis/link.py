@@ -57,7 +57,7 @@ def _pool_of(url: str, settings: RedisTransportSettings, timeout_s: float) -> An
             raise OperationalError(
                 "sentinel:// needs the name of its master: set broker_transport_options = {'master_name': '...'}"
             )
-        sentinel = redis.sentinel.Sentinel(
+        sentinel: Any = redis.sentinel.Sentinel(
             [(host.hostname or "localhost", host.port or 26379) for host in hosts],
             sentinel_kwargs=settings.sentinel_kwargs,
             password=hosts[0].password,

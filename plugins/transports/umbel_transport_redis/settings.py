@@ -41,8 +41,7 @@ class RedisTransportSettings:
     @classmethod
     def of(cls, app: Any) -> RedisTransportSettings:
         """Return the section ``[redis]``, with ``broker_transport_options`` of the same names over it."""
-        if app is None:
-            return cls()
         known = {field.name for field in attrs.fields(cls)}
         options = {k: v for k, v in (app.conf.broker_transport_options or {}).items() if k in known}
-        return attrs.evolve(app.conf.section("redis", cls), **options)
+        section: RedisTransportSettings = app.conf.section("redis", cls)
+        return attrs.evolve(section, **options)

@@ -166,9 +166,7 @@ class RedisTransport(Transport, JointTransport):
                 envelope = encode(publication, publication.exchange, publication.routing_key, 0)
                 others.append(("PUBLISH", names.channel(publication.exchange, publication.routing_key), envelope))
                 continue
-            # Unset is not the same as the lowest here: Celery's ordinary list is the first one.
-            unset = not publication.priority and publication.message.properties.get("priority") is None
-            priority = None if unset else publication.priority
+            priority = publication.priority
             step = names.step_of(priority)
             wire_priority = names.wire_priority(priority)
             for name in self._routes.queues_for(self.link, publication):

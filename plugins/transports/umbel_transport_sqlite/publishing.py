@@ -52,7 +52,7 @@ def publish_one(connection: Connection, topology: Topology, publication: Publica
     target = topology.remembered(publication)
     if target is None or publication.deliver_at is not None or len(publication.message.body) > BIG_BODY:
         return None
-    first, last = places.bounds(places.region(target.number, publication.priority))
+    first, last = places.bounds(places.region(target.number, publication.priority or 0))
     row = (first, last, first, publication.expires_at, heads.encode(publication), publication.message.body)
     connection.retrying(lambda: connection.execute(_APPEND, row), timeout_s)
     return target.topic
@@ -114,7 +114,7 @@ class _Batch:
         if target.message_ttl_s is not None:
             expires_at = min(self._now + target.message_ttl_s, math.inf if expires_at is None else expires_at)
         content = (expires_at, heads.encode(publication), body, body_id)
-        number = places.region(target.number, publication.priority)
+        number = places.region(target.number, publication.priority or 0)
         due = publication.deliver_at
         if due is not None and due > self._now:
             self._delayed.append((number, due, *content))
