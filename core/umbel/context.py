@@ -140,6 +140,11 @@ class Context:
     #: Results of the calls made by this one, as result tuples or results: the ``children`` of its own result.
     children: list[Any]
     outbox: list[Publication] | None = None
+    #: True once another call has taken this one's place (:meth:`umbel.Task.replace`), its id and all that waits for it.
+    replaced: bool = False
+    #: How many members this one has added to its chord, and their messages: they leave with its success.
+    chord_extra: int = 0
+    chord_outbox: Sequence[Publication] = ()
     #: True once the task's ``__call__`` runs for this request, so that ``super().__call__`` opens no second one.
     entered: bool = False
 

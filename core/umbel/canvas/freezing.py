@@ -2,49 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from umbel.calling.ids import new_id
-from umbel.calling.links import as_signatures
+from umbel.calling.options import as_signatures
 from umbel.results import AsyncResult, GroupResult
 
 if TYPE_CHECKING:
     from umbel.app import Umbel
     from umbel.results.sets import Member
 
-__all__ = ["OF_THE_LAST", "Frozen", "chain_steps", "freeze"]
+__all__ = ["OF_EACH", "OF_THE_LAST", "Frozen", "chain_steps", "freeze", "merge_options"]
 
 Frozen = dict[str, Any]
 
 #: Options that belong to the end of a chain, and of a chord.
-OF_THE_LAST: Final = ("chord", "group_id", "group_index", "link", "task_id")
+OF_THE_LAST: Final[tuple[str, ...]] = ("chord", "group_id", "group_index", "link", "task_id")
+#: Options of a group, chord or chain that each of its messages has.
+OF_EACH: Final[tuple[str, ...]] = ("root_id", "parent_id", "priority", "queue", "exchange", "routing_key", "countdown", "eta", "expires",
+                  "headers", "serializer", "compression", "reply_to", "retry", "retry_policy", "timeout",
+                  "ignore_result", "stamped_headers", "stamps", "link_error", "time_limit", "soft_time_limit",
+                  "delivery_mode", "replaced_task_nesting")  # fmt: skip
+_LINKS: Final = ("link", "link_error")
+_OF_THE_START: Final = ("countdown", "eta")
 
 
-def freeze(app: Umbel, value: Mapping[str, Any], parent: Member | None = None) -> tuple[Frozen, Member]:
+def freeze(
+    app: Umbel, value: Mapping[str, Any], parent: Member | None = None, new: Callable[[], str] = new_id
+) -> tuple[Frozen, Member]:
     """Return *value* as a plain signature in which everything has its id, and the result that sending it will have.
 
-    Ids that are there already are kept. *parent* is the result of the step before.
+    Ids that are there already are kept, *new* gives the others. *parent* is the result of the step before. Raises
+    ``TypeError`` and ``ValueError`` for what can never be sent.
     """
-    kind = value.get("subtask_type")
-    if kind == "chain":
-        return _freeze_chain(app, value, parent)
-    if kind == "group":
-        return _freeze_group(app, value, parent)
-    if kind == "chord":
-        return _freeze_chord(app, value, parent)
-    frozen = _copy(value)
-    task_id = frozen["options"].setdefault("task_id", new_id())
-    return frozen, AsyncResult(task_id, app=app, parent=parent)
+    return _Freezer(app, new).freeze(value, parent)
+
+
+def merge_options(own: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *own* with *over* above it; callbacks and errbacks of both are kept."""
+    merged = {**own, **over}
+    for name in _LINKS:
+        if own.get(name) and over.get(name):
+            first, second = as_signatures(own[name]) or [], as_signatures(over[name]) or []
+            merged[name] = [*first, *(link for link in second if link not in first)]
+    return merged
 
 
 def chain_steps(value: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the steps of a chain with inner chains dissolved, and each group that something follows made a chord."""
     flat: list[Mapping[str, Any]] = []
     for step in value["kwargs"]["tasks"]:
-        if step.get("subtask_type") == "chain" and not step["options"]:
+        if step.get("subtask_type") == "chain" and not step.get("options") and not step.get("immutable"):
             inner = chain_steps(step)
-            if inner and step["args"]:
+            if inner and step["args"] and not inner[0].get("immutable"):
                 inner[0] = {**inner[0], "args": (*step["args"], *inner[0]["args"])}
             flat.extend(inner)
         else:
@@ -78,60 +89,108 @@ def _copy(value: Mapping[str, Any]) -> Frozen:
     return frozen
 
 
-def _freeze_chain(app: Umbel, value: Mapping[str, Any], parent: Member | None) -> tuple[Frozen, Member]:
-    frozen = _copy(value)
-    steps = chain_steps(value)
-    if not steps:
-        raise ValueError("chain: expected at least one task, got none")
-    # Its id, its callbacks and its place in a group are those of its last step; the rest is asked of the first.
-    options = frozen["options"]
-    last = {name: options[name] for name in OF_THE_LAST if options.get(name) is not None}
-    first = {name: value for name, value in options.items() if name not in last and name != "link_error"}
-    done: list[Frozen] = []
-    for index, step in enumerate(steps):
-        own: dict[str, Any] = dict(step.get("options") or {})
-        if index == 0:
-            own.update(first)
-        if index == len(steps) - 1:
-            own.update(last, **({"link": _joined(own, last, "link")} if "link" in last else {}))
-        if options.get("link_error"):
-            own["link_error"] = _joined(own, options, "link_error")
-        step_frozen, parent = freeze(app, {**step, "options": own}, parent)
-        done.append(step_frozen)
-    frozen["kwargs"]["tasks"] = done
-    frozen["options"] = {}
-    if parent is None:
-        raise AssertionError("a chain has at least one step")
-    return frozen, parent
+def _members(group: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the members of a group; a group in a group is dissolved into it, as in Celery."""
+    for member in group["kwargs"]["tasks"]:
+        if member.get("subtask_type") != "group":
+            yield member
+            continue
+        options = member.get("options") or {}
+        shared = {name: options[name] for name in OF_EACH if name in options}
+        for inner in _members(member):
+            args = tuple(inner.get("args") or ())
+            yield {
+                **inner,
+                "args": args if inner.get("immutable") else (*(member.get("args") or ()), *args),
+                "options": merge_options(inner.get("options") or {}, shared),
+                "immutable": bool(inner.get("immutable") or member.get("immutable")),
+            }
 
 
-def _freeze_group(app: Umbel, value: Mapping[str, Any], parent: Member | None) -> tuple[Frozen, Member]:
-    frozen = _copy(value)
-    group_id = frozen["options"].setdefault("task_id", new_id())
-    members: list[Frozen] = []
-    results: list[Member] = []
-    for index, member in enumerate(frozen["kwargs"]["tasks"]):
-        options = {**(member.get("options") or {}), "group_id": group_id, "group_index": index}
-        member_frozen, result = freeze(app, {**member, "options": options}, parent)
-        members.append(member_frozen)
-        results.append(result)
-    frozen["kwargs"]["tasks"] = members
-    return frozen, GroupResult(group_id, results, app=app, parent=parent)
+class _Freezer:
+    """Freezes one signature, with the ids of one giver."""
 
+    def __init__(self, app: Umbel, new: Callable[[], str]) -> None:
+        self._app = app
+        self._new = new
 
-def _freeze_chord(app: Umbel, value: Mapping[str, Any], parent: Member | None) -> tuple[Frozen, Member]:
-    frozen = _copy(value)
-    body = frozen["kwargs"].get("body")
-    if body is None:
-        raise TypeError("chord: expected a body, the task that gets the results; got none: chord(header, body)")
-    header, header_result = freeze(app, frozen["kwargs"]["header"], parent)
-    # What is asked of a chord is asked of its body.
-    options = {**(body.get("options") or {}), **frozen["options"]}
-    body_frozen, body_result = freeze(app, {**body, "options": options}, header_result)
-    frozen["kwargs"].update(header=header, body=body_frozen)
-    frozen["options"] = {}
-    return frozen, body_result
+    def freeze(self, value: Mapping[str, Any], parent: Member | None) -> tuple[Frozen, Member]:
+        kind = value.get("subtask_type")
+        if kind == "chain":
+            return self._chain(value, parent)
+        if kind == "group":
+            return self._group(value, parent)
+        if kind == "chord":
+            return self._chord(value, parent)
+        frozen = _copy(value)
+        task_id = frozen["options"].get("task_id") or self._new()
+        frozen["options"]["task_id"] = task_id
+        task = self._app.tasks.get(frozen["task"])
+        return frozen, AsyncResult(task_id, None if task is None else task.backend_url, app=self._app, parent=parent)
 
+    def _chain(self, value: Mapping[str, Any], parent: Member | None) -> tuple[Frozen, Member]:
+        frozen = _copy(value)
+        steps = chain_steps(value)
+        if not steps:
+            raise ValueError("chain: expected at least one task, got none")
+        # Its id, its callbacks and its place in a group are those of its last step; the rest is asked of the first.
+        options = frozen["options"]
+        last = {name: options[name] for name in OF_THE_LAST if options.get(name) is not None}
+        first = {name: value for name, value in options.items() if name not in OF_THE_LAST and name != "link_error"}
+        of_all = {"link_error": options["link_error"]} if options.get("link_error") else {}
+        done: list[Frozen] = []
+        for index, step in enumerate(steps):
+            own = merge_options(step.get("options") or {}, of_all)
+            if index == 0:
+                own.update(first)
+            if index == len(steps) - 1:
+                own = merge_options(own, last)
+            step_frozen, parent = self.freeze({**step, "options": own}, parent)
+            done.append(step_frozen)
+        frozen["kwargs"]["tasks"] = done
+        frozen["options"] = {}
+        if parent is None:
+            raise AssertionError("a chain has at least one step")
+        return frozen, parent
 
-def _joined(own: Mapping[str, Any], others: Mapping[str, Any], option: str) -> list[Any]:
-    return [*(as_signatures(own.get(option)) or ()), *(as_signatures(others.get(option)) or ())]
+    def _group(self, value: Mapping[str, Any], parent: Member | None) -> tuple[Frozen, Member]:
+        frozen = _copy(value)
+        options = frozen["options"]
+        if options.get("link"):
+            raise TypeError(
+                "a group has no one result to call back with: expected group(...) | callback, which calls it with the "
+                "list of all results, or link= at its members; got link= at the group"
+            )
+        group_id = options.get("task_id") or self._new()
+        options["task_id"] = group_id
+        members: list[Frozen] = []
+        results: list[Member] = []
+        for index, member in enumerate(_members(frozen)):
+            place = {**(member.get("options") or {}), "group_id": group_id, "group_index": index}
+            member_frozen, result = self.freeze({**member, "options": place}, parent)
+            members.append(member_frozen)
+            results.append(result)
+        frozen["kwargs"]["tasks"] = members
+        group = GroupResult(group_id, results, app=self._app, parent=parent)
+        group.check_store()
+        return frozen, group
+
+    def _chord(self, value: Mapping[str, Any], parent: Member | None) -> tuple[Frozen, Member]:
+        frozen = _copy(value)
+        body, header = frozen["kwargs"].get("body"), frozen["kwargs"]["header"]
+        if body is None:
+            raise TypeError("chord: expected a body, the task that gets the results; got none: chord(header, body)")
+        # What is asked of a chord is asked of its header and of its body; when to start is up to the header, and what
+        # happens at the end to the body.
+        asked = frozen["options"]
+        of_header = {name: asked[name] for name in OF_EACH if name in asked and name not in _LINKS}
+        of_body = {name: value for name, value in asked.items() if name not in _OF_THE_START}
+        options = merge_options(body.get("options") or {}, of_body)
+        if self._app.conf.task_allow_error_cb_on_chord_header and options.get("link_error"):
+            of_header["link_error"] = options["link_error"]
+        header = {**header, "options": merge_options(header.get("options") or {}, of_header)}
+        header_frozen, header_result = self.freeze(header, parent)
+        body_frozen, body_result = self.freeze({**body, "options": options}, header_result)
+        frozen["kwargs"].update(header=header_frozen, body=body_frozen)
+        frozen["options"] = {}
+        return frozen, body_result

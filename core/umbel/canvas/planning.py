@@ -7,13 +7,16 @@ its header's members, each of which carries the body. What follows later is in t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
-from umbel.canvas.freezing import OF_THE_LAST
+from umbel.canvas.freezing import OF_EACH, OF_THE_LAST, merge_options
 
 __all__ = ["PlannedCall", "plan"]
+
+#: Options of a chord that its body has too, though it is sent much later.
+_OF_THE_BODY: Final = ("root_id", "reply_to", "replaced_task_nesting")
 
 
 @attrs.define(eq=False)
@@ -36,7 +39,7 @@ def plan(
 
     *options* stand over the signature's. ``chain`` in them is what follows all of this, last first.
     """
-    given = {**frozen["options"], **(options or {})}
+    given = merge_options(frozen["options"], options or {})
     if frozen["immutable"]:
         args, kwargs = (), None
     args = (*args, *frozen["args"])
@@ -59,35 +62,49 @@ def _plan_chain(
         # Where the chain stands in a group or chord is known to its last step, wherever the options came from.
         last_own = {name: options.pop(name) for name in OF_THE_LAST if name in options}
         if last_own:
-            others[-1] = {**others[-1], "options": {**others[-1]["options"], **last_own}}
+            others[-1] = {**others[-1], "options": merge_options(others[-1]["options"], last_own)}
+        if options.get("link_error"):  # whichever step fails
+            over = {"link_error": options["link_error"]}
+            others = [{**step, "options": merge_options(step["options"], over)} for step in others]
     return plan(first, args, kwargs, {**options, "chain": [*after, *reversed(others)]} if others or after else options)
 
 
-#: Options of a group, chord or chain that each of its messages has.
-_OF_EACH = ("root_id", "parent_id", "priority", "queue", "exchange", "routing_key", "countdown", "eta", "expires",
-            "headers", "serializer", "compression", "reply_to", "retry", "retry_policy", "timeout", "ignore_result",
-            "stamped_headers", "stamps", "link_error")  # fmt: skip
-
-
 def _shared(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: options[name] for name in _OF_EACH if name in options}
+    shared = {name: options[name] for name in OF_EACH if name in options}
+    for name in options.get("stamped_headers") or ():
+        if name in options:
+            shared[name] = options[name]
+    return shared
 
 
 def _plan_group(
     frozen: Mapping[str, Any], args: Sequence[Any], kwargs: Mapping[str, Any] | None, options: dict[str, Any]
 ) -> list[PlannedCall]:
-    after = list(options.get("chain") or ())
-    if after:  # something follows, with all the results: that is a chord
-        body = after.pop()
-        return _plan_header(frozen, body, after, args, kwargs, options)
+    after = list(options.pop("chain", None) or ())
+    if after or options.get("chord") is not None:  # something follows, with all the results: that is a chord
+        header = {**frozen, "args": (), "immutable": False}  # its arguments are among those given
+        body = after.pop() if after else _gathering(frozen, options)
+        return _plan_header(header, body, after, args, kwargs, options)
     calls: list[PlannedCall] = []
-    chord = options.get("chord")
     for member in frozen["kwargs"]["tasks"]:
-        own = _shared(options)
-        if chord is not None:
-            own["chord"] = chord
-        calls.extend(plan(member, args, kwargs, own))
+        calls.extend(plan(member, args, kwargs, _shared(options)))
     return calls
+
+
+def _gathering(frozen: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the task that hands a group's list of results on, where the group is one member of a chord's header.
+
+    It has the group's id: an id that the group has whoever plans it, and however often.
+    """
+    place = {name: options[name] for name in OF_THE_LAST if name in options}
+    return {
+        "task": "celery.accumulate",
+        "args": (),
+        "kwargs": {"index": 0},
+        "options": {**place, "task_id": frozen["options"]["task_id"]},
+        "subtask_type": None,
+        "immutable": False,
+    }
 
 
 def _plan_chord(
@@ -95,10 +112,10 @@ def _plan_chord(
 ) -> list[PlannedCall]:
     after = list(options.pop("chain", None) or ())
     body = frozen["kwargs"]["body"]
-    # A chord within a chord's header, or in a group: its end is the end of its body.
-    own = {name: options[name] for name in OF_THE_LAST if name in options}
+    # A chord within a chord's header, or in a group: its end is the end of its body. So is whom to tell of its failure.
+    own = {name: options.pop(name) for name in (*OF_THE_LAST, "link_error") if name in options}
     if own:
-        body = {**body, "options": {**body["options"], **own}}
+        body = {**body, "options": merge_options(body["options"], own)}
     return _plan_header(frozen["kwargs"]["header"], body, after, args, kwargs, options)
 
 
@@ -110,25 +127,21 @@ def _plan_header(
     kwargs: Mapping[str, Any] | None,
     options: Mapping[str, Any],
 ) -> list[PlannedCall]:
-    body = dict(body)
-    if after:
-        body["options"] = {**body["options"], "chain": [*after, *(body["options"].get("chain") or ())]}
+    members = header["kwargs"]["tasks"]
     group_id = header["options"]["task_id"]
-    members = list(_ends(header))
+    shared = _shared(merge_options(header["options"], options))
+    given = {name: options[name] for name in _OF_THE_BODY if options.get(name) is not None}
+    body = {**body, "options": {**given, **body["options"]}}
+    if after:
+        body["options"]["chain"] = [*after, *(body["options"].get("chain") or ())]
     if not members:  # nothing to wait for
         return plan(body, ([],), None, _shared(options))
-    body["options"] = {**body["options"], **({} if "group_id" in body["options"] else {"group_id": group_id})}
+    body["options"].setdefault("group_id", group_id)
     body["chord_size"] = len(members)
+    if header["immutable"]:
+        args, kwargs = (), None
     calls: list[PlannedCall] = []
     for index, member in enumerate(members):
         place = {"chord": body, "group_id": group_id, "group_index": index}
-        calls.extend(plan(member, (*args, *header["args"]), kwargs, {**_shared(options), **place}))
+        calls.extend(plan(member, (*args, *header["args"]), kwargs, {**shared, **place}))
     return calls
-
-
-def _ends(header: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the members of a header with inner groups dissolved: each adds one part to the chord."""
-    found: list[Mapping[str, Any]] = []
-    for member in header["kwargs"]["tasks"]:
-        found.extend(_ends(member) if member["subtask_type"] == "group" else [member])
-    return found

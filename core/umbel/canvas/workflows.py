@@ -11,6 +11,7 @@ from umbel.canvas.composed import group
 from umbel.canvas.freezing import Frozen, chain_steps, freeze
 from umbel.canvas.planning import PlannedCall, plan
 from umbel.canvas.signature import Signature, as_signature_list
+from umbel.exceptions import BackendError
 from umbel.model import Publication
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Workflows:
             frozen, result = freeze(self._app, {**signature, "options": {**signature.options, **lasting}})
             planned += plan(frozen, args, kwargs)
             results.append(result)
-        publications = prepare_planned(self._app, planned)
+        publications = self.prepare_calls(planned)
         if publications:
             publish(self._app.publisher, publications, sending)
         if options.get("add_to_parent", True):
@@ -75,10 +76,15 @@ class Workflows:
     def prepare(self, signature: Signature) -> list[Publication]:
         """Return what sending *signature* publishes, without I/O."""
         frozen, _ = freeze(self._app, signature)
-        return prepare_planned(self._app, plan(frozen))
+        return self.prepare_calls(plan(frozen))
 
     def prepare_calls(self, calls: Sequence[PlannedCall]) -> list[Publication]:
-        """Route and encode planned calls, without I/O."""
+        """Route and encode planned calls, without I/O. Raises ``BackendError`` for a chord where no results are kept."""
+        if any(call.options.get("chord") for call in calls) and not self._app.results.stores:
+            raise BackendError(
+                "a chord: expected a result backend, which counts the members of its header; got none: set "
+                "result_backend, for example Umbel(..., backend='sqlite:///results.db')"
+            )
         return prepare_planned(self._app, calls)
 
     def freeze(self, signature: Mapping[str, Any]) -> tuple[Frozen, Member]:

@@ -54,7 +54,8 @@ class TaskMeta:
 class ChordPart:
     """One finished member of a chord's header. *payload* is its encoded result; *size* the number of members, if known.
 
-    *body* is the encoded signature of what follows, so that whoever completes the chord can send it.
+    *body* is the encoded signature of what follows, so that whoever completes the chord can send it. *extra* is how
+    many members this one has added to the header while it ran: the chord waits for that many more.
     """
 
     group_id: str
@@ -65,6 +66,7 @@ class ChordPart:
     body: bytes
     size: int | None = None
     expires_s: float | None = None
+    extra: int = 0
 
 
 @attrs.define(eq=False)

@@ -66,6 +66,11 @@ class AsyncResult(Generic[R]):
         return self.app.backend_for(backend) if backend is None or isinstance(backend, str) else backend
 
     @property
+    def store(self) -> ResultBackend | str | None:
+        """Where it is kept, as it was given: a store, its URL, or ``None`` for the application's own."""
+        return self._backend_url
+
+    @property
     def task_id(self) -> str:
         """The id, under its other name (B545)."""
         return self.id

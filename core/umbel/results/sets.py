@@ -15,6 +15,7 @@ from umbel.results.waiting import wait_in_loop
 
 if TYPE_CHECKING:
     from umbel.app import Umbel
+    from umbel.spi import ResultBackend
 
 __all__ = ["Member", "ResultSet"]
 
@@ -119,12 +120,29 @@ class ResultSet:
             found.extend(member.leaves() if isinstance(member, ResultSet) else [member])
         return found
 
+    def check_store(self) -> None:
+        """Raise ``ValueError`` unless all members are kept in one result backend: one wait is for all of them."""
+        stores = {leaf.store if isinstance(leaf.store, str | None) else id(leaf.store): leaf for leaf in self.leaves()}
+        if len(stores) > 1:
+            named = [(leaf.store or "the one of the application", leaf.id) for leaf in stores.values()]
+            shown = " and ".join(f"{store} (of {task_id})" for store, task_id in named)
+            raise ValueError(
+                f"a group's results: expected one result backend for all members, got {shown}; give its tasks the same "
+                "backend=, or none"
+            )
+
+    def _store(self) -> ResultBackend:
+        """Return the result backend of all members."""
+        self.check_store()
+        leaves = self.leaves()
+        return leaves[0].backend if leaves else self.app.backend
+
     def _refresh(self) -> None:
         """Read what is not known to be final in one request."""
         pending = {leaf.id: leaf for leaf in self.leaves() if not leaf.is_settled}
         if len(pending) > 1:
             app = self.app
-            for meta in app.backend_for(None).load(list(pending)):
+            for meta in self._store().load(list(pending)):
                 if meta is not None:
                     pending[meta.task_id].accept(app.results.decode(meta))
 
@@ -177,9 +195,10 @@ class ResultSet:
             if leaf.is_settled:
                 yield leaf, leaf.maybe_throw(propagate)
         app, slice_s = self.app, 30.0 if on_interval is None else interval
-        while pending:
+        store = self._store() if pending else None
+        while pending and store is not None:
             left = slice_s if deadline is None else min(slice_s, deadline - time.monotonic())
-            for meta in app.backend_for(None).wait(list(pending), max(0.0, left)):
+            for meta in store.wait(list(pending), max(0.0, left)):
                 leaf = pending.pop(meta.task_id)
                 leaf.accept(app.results.decode(meta))
                 yield leaf, leaf.maybe_throw(propagate)

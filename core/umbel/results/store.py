@@ -30,6 +30,11 @@ class ResultStore:
         return self._app.codec.content_types(conf.result_accept_content or conf.accept_content)
 
     @cached_property
+    def stores(self) -> bool:
+        """Whether the application's result backend keeps anything; nothing is connected to know it."""
+        return self._app.host.backend(self._app, self._app.backend_url).capabilities.stores
+
+    @cached_property
     def waiter(self) -> ResultWaiter:
         """Waits on behalf of coroutines and callbacks."""
         return ResultWaiter(self._app)

@@ -87,6 +87,12 @@ class ResultBackend(ABC):
         completed it (its first answer may have been lost in a crash).
         """
 
+    def conclude(self, group_ids: Sequence[str]) -> None:  # noqa: B027 - a store may leave it out
+        """Note that what follows these chords was sent: :meth:`join` gives them to nobody any more.
+
+        Without it a completing member that runs twice, long after the first time, has the body sent twice.
+        """
+
     @abstractmethod
     def expire(self, before: float) -> int:
         """Remove results whose time was over at *before* (Unix seconds); return how many, 0 where the store does it."""

@@ -48,4 +48,8 @@ class JointBackend(ABC):
     def store_jointly(
         self, transaction: Any, metas: Sequence[TaskMeta], parts: Sequence[ChordPart]
     ) -> tuple[Sequence[JoinedChord], Callable[[], None] | None]:
-        """Store and join inside *transaction*; return the chords now complete and what to call after the commit."""
+        """Store and join inside *transaction*; return the chords now complete and what to call after the commit.
+
+        What follows a chord that is returned is written in the same transaction, so once that is committed the chord
+        is concluded: no later part gets it again.
+        """

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from umbel.model import Commit, JoinedChord, Publication, Settlement, TaskMeta
+from umbel.model import Commit, JoinedChord, Publication, Settlement
 from umbel.spi import Committer, JointBackend, JointTransport, ResultBackend, Transport
 
 if TYPE_CHECKING:
     from umbel.app import Umbel
 
-__all__ = ["Complete", "GenericCommitter", "JointCommitter", "build_committer"]
+__all__ = ["Complete", "Declare", "GenericCommitter", "JointCommitter", "build_committer"]
 
-#: Turns a chord whose last part has come in into what is to be sent and stored.
-Complete = Callable[[JoinedChord], tuple[Sequence[Publication], Sequence[TaskMeta]]]
+#: Turns a chord whose last part has come in into what is to be sent, stored, and told to the chord around it.
+Complete = Callable[[JoinedChord], Commit]
+#: Makes sure that the queues of publications exist.
+Declare = Callable[[Sequence[Publication]], None]
 
 
 class GenericCommitter(Committer):
@@ -31,14 +33,36 @@ class GenericCommitter(Committer):
         settle: Callable[[Settlement], None],
         complete: Complete,
         publish_timeout_s: float,
+        declare: Declare = lambda publications: None,
     ) -> None:
         self._transport = transport
         self._backend = backend
         self._settle = settle
         self._complete = complete
+        self._declare = declare
         self._publish_timeout_s = publish_timeout_s
 
     def commit(self, commit: Commit) -> None:
+        self._write(commit)
+        # Chords end chords: each round joins the parts that the ends of the round before have made.
+        chords: list[JoinedChord] = commit.extra.setdefault("chords", [])
+        ended: Commit = commit.extra.setdefault("ended", commit)
+        while ended.parts:
+            if not chords:
+                chords.extend(_each_once(self._backend.join(ended.parts)))
+            following: Commit = ended.extra.get("following") or _merged([self._complete(chord) for chord in chords])
+            ended.extra["following"] = following
+            self._declare(following.publications)
+            self._write(following)
+            if chords:
+                self._backend.conclude([chord.group_id for chord in chords])
+                chords.clear()
+            ended = commit.extra["ended"] = following
+        if commit.settlement:
+            self._settle(commit.settlement)
+
+    def _write(self, commit: Commit) -> None:
+        """Publish and store, each once."""
         progress = commit.extra
         if commit.publications and "published" not in progress:
             self._transport.publish(commit.publications, self._publish_timeout_s)
@@ -46,22 +70,23 @@ class GenericCommitter(Committer):
         if commit.metas and "stored" not in progress:
             self._backend.store(commit.metas)
             progress["stored"] = True
-        if commit.parts and "joined" not in progress:
-            self._join(commit)
-            progress["joined"] = True
-        if commit.settlement:
-            self._settle(commit.settlement)
-
-    def _join(self, commit: Commit) -> None:
-        for joined in self._backend.join(commit.parts):
-            publications, metas = self._complete(joined)
-            if publications:
-                self._transport.publish(publications, self._publish_timeout_s)
-            if metas:
-                self._backend.store(metas)
 
     def close(self) -> None:
         """Nothing of its own to let go of: transport and backend belong to the outflow."""
+
+
+def _each_once(joined: Sequence[JoinedChord]) -> list[JoinedChord]:
+    """Return the chords, without the second answer to a part that came twice in one commit."""
+    return list({chord.group_id: chord for chord in joined}.values())
+
+
+def _merged(commits: Sequence[Commit]) -> Commit:
+    merged = Commit()
+    for commit in commits:
+        merged.publications.extend(commit.publications)
+        merged.metas.extend(commit.metas)
+        merged.parts.extend(commit.parts)
+    return merged
 
 
 class JointCommitter(Committer):
@@ -75,22 +100,18 @@ class JointCommitter(Committer):
     def commit(self, commit: Commit) -> None:
         wakers: list[Callable[[], None] | None] = []
         with self._backend.transaction() as transaction:
-            wakers.append(self._transport.write_jointly(transaction, commit.publications, commit.settlement))
-            if commit.metas or commit.parts:
-                joined, waker = self._backend.store_jointly(transaction, commit.metas, commit.parts)
-                wakers.append(waker)
-                for chord in joined:
-                    self._write_body(transaction, chord, wakers)
+            ended, settlement = commit, commit.settlement
+            while ended.publications or ended.metas or ended.parts or settlement:
+                if ended.publications or settlement:
+                    wakers.append(self._transport.write_jointly(transaction, ended.publications, settlement))
+                joined: Sequence[JoinedChord] = ()
+                if ended.metas or ended.parts:
+                    joined, waker = self._backend.store_jointly(transaction, ended.metas, ended.parts)
+                    wakers.append(waker)
+                ended, settlement = _merged([self._complete(chord) for chord in _each_once(joined)]), Settlement()
         for waker in wakers:
             if waker is not None:
                 waker()
-
-    def _write_body(self, transaction: Any, chord: JoinedChord, wakers: list[Callable[[], None] | None]) -> None:
-        publications, metas = self._complete(chord)
-        if publications:
-            wakers.append(self._transport.write_jointly(transaction, publications, Settlement()))
-        if metas:
-            wakers.append(self._backend.store_jointly(transaction, metas, ())[1])
 
     def close(self) -> None:
         """Nothing of its own to let go of: transport and backend belong to the outflow."""
@@ -102,6 +123,7 @@ def build_committer(
     backend: ResultBackend,
     settle: Callable[[Settlement], None],
     complete: Complete,
+    declare: Declare = lambda publications: None,
 ) -> Committer:
     """Return the committer for *transport* and *backend*: an extension's, the joint one, or the general one."""
     offered = app.host.committer(app, transport, backend)
@@ -113,4 +135,4 @@ def build_committer(
         and transport.store_identity == backend.store_identity
     ):
         return JointCommitter(transport, backend, complete)
-    return GenericCommitter(transport, backend, settle, complete, app.conf.task_publish_timeout_s)
+    return GenericCommitter(transport, backend, settle, complete, app.conf.task_publish_timeout_s, declare)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from umbel import signals
-from umbel.canvas.continuation import after_failure, chord_part
+from umbel.canvas.chords import after_end
 from umbel.context import Context
 from umbel.einfo import ExceptionInfo
 from umbel.exceptions import (
@@ -23,7 +23,7 @@ from umbel.exceptions import (
     UmbelError,
     WorkerLostError,
 )
-from umbel.model import ChordPart, Delivery, Message, Publication, Queue, TaskMeta
+from umbel.model import Delivery, Message, Publication, Queue
 from umbel.protocol.exceptions import traceback_text
 from umbel.protocol.tasks import decode_body
 from umbel.states import FAILURE, RETRY, REVOKED
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["Failures", "put_back"]
 
 logger = logging.getLogger("umbel.worker.failures")
-
-_NOTHING: tuple[list[TaskMeta], list[Publication], list[ChordPart]] = ([], [], [])
 
 
 def put_back(delivery: Delivery, headers: Mapping[str, Any], deliver_at: float | None = None) -> Publication:
@@ -203,21 +201,14 @@ class Failures:
         return ending
 
     def _ending(self, held: Held, state: str, error: Exception, cause: Exception | None = None) -> Ending:
-        """Return the acknowledgement with the state stored, errbacks sent and the chord told [B992] [B1023]."""
+        """Return the acknowledgement with the state stored, errbacks sent and chain and chord told [B992] [B1023]."""
         error.__cause__ = cause
-        metas, publications, parts = _NOTHING
         request = self._request(held)
+        ended = after_end(self._app, request, state, error)
+        metas = ended.metas
         if self._keeps(held, state):
-            metas = [self._metas.make(request, state, error)]
-        try:
-            if request.errbacks:
-                publications = after_failure(self._app, request, error, None)
-            if request.chord is not None:
-                part = chord_part(self._app, request, state, error)
-                parts = [] if part is None else [part]
-        except Exception:
-            logger.exception("what follows the failure of %s[%s] cannot be sent", held.name, held.task_id)
-        return Ending(held, Verdict.ACK, publications=publications, metas=metas, parts=parts)
+            metas = [self._metas.make(request, state, error), *metas]
+        return Ending(held, Verdict.ACK, publications=ended.publications, metas=metas, parts=ended.parts)
 
     def _keeps(self, held: Held, state: str) -> bool:
         task = self._app.tasks.get(held.name)

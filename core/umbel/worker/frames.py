@@ -185,6 +185,7 @@ def _part_fields(part: ChordPart) -> tuple[Any, ...]:
         part.body,
         part.size,
         part.expires_s,
+        part.extra,
     )
 
 

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from umbel.canvas.continuation import chord_body
-from umbel.model import Commit, JoinedChord, Publication, Queue, Settlement, TaskMeta
+from umbel.canvas.chords import chord_body
+from umbel.model import Commit, JoinedChord, Publication, Queue, Settlement
 from umbel.spi import Committer, Transport
 from umbel.worker.committers import build_committer
 
@@ -43,7 +43,9 @@ class CommitLine:
     def _connect(self) -> Committer:
         transport = self._transport = self._app.open_transport()
         settle = transport.settle if transport.capabilities.settle_from_any_connection else self._hand_over
-        self._committer = build_committer(self._app, transport, self._app.backend, settle, self._complete)
+        self._committer = build_committer(
+            self._app, transport, self._app.backend, settle, self._complete, self._declare
+        )
         return self._committer
 
     def _declare(self, publications: Sequence[Publication]) -> None:
@@ -57,12 +59,12 @@ class CommitLine:
             self._transport.declare(list(new.values()))
             self._declared.update(new)
 
-    def _complete(self, joined: JoinedChord) -> tuple[Sequence[Publication], Sequence[TaskMeta]]:
+    def _complete(self, joined: JoinedChord) -> Commit:
         try:
             return chord_body(self._app, joined)
         except Exception:  # a body that cannot be read must not hold up the members' own results
-            logger.exception("the body of chord %s cannot be sent", joined.group_id)
-            return (), ()
+            logger.exception("the body of chord %s cannot be read", joined.group_id)
+            return Commit()
 
     def reset(self) -> None:
         """Throw the connections away; the next commit makes new ones."""

@@ -13,11 +13,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from umbel import signals
-from umbel.canvas.continuation import after_failure, after_success, chord_part
+from umbel.canvas.chords import after_end, chord_part
+from umbel.canvas.continuation import after_success
 from umbel.context import Context
 from umbel.einfo import ExceptionInfo
 from umbel.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
-from umbel.model import ChordPart, Publication, TaskMeta
+from umbel.model import ChordPart, Commit, Publication, TaskMeta
 from umbel.protocol.exceptions import traceback_text
 from umbel.protocol.reprs import saferepr
 from umbel.protocol.results import decode_meta
@@ -121,6 +122,7 @@ class Tracer:
                 publications = [*publications, *after_success(self._app, request, value)]
             if request.chord is not None:
                 part = chord_part(self._app, request, SUCCESS, value)
+                publications = [*publications, *request.chord_outbox]
         except Exception as error:
             return self._raised(plan, request, error, runtime_s, flags)
         meta: TaskMeta | None = None
@@ -140,7 +142,8 @@ class Tracer:
         report = self._report(plan, request, runtime_s, value, None) if flags & frames.REPORT else None
         if meta is None and not publications and part is None and report is None:
             return frames.DONE
-        return self._encode(frames.SUCCEEDED, meta, publications, part, None, report)
+        parts = () if part is None else (part,)
+        return self._encode(frames.SUCCEEDED, () if meta is None else (meta,), publications, parts, None, report)
 
     def _raised(self, plan: TaskPlan, request: Context, error: BaseException, runtime_s: float, flags: int) -> bytes:
         if isinstance(error, Ignore):
@@ -158,8 +161,7 @@ class Tracer:
         meta = None
         if plan.keeps_failure(request):
             meta = self._metas.make(request, FAILURE, error, einfo.traceback)
-        publications = after_failure(self._app, request, error, einfo.traceback) if request.errbacks else []
-        part = chord_part(self._app, request, FAILURE, error) if request.chord is not None else None
+        ended = after_end(self._app, request, FAILURE, error, einfo.traceback)
         self._log_failure(plan, request, error, einfo)
         if signals.task_failure.receivers:
             signals.task_failure.send_robust(
@@ -176,7 +178,7 @@ class Tracer:
         meta = self._epilogue(plan, request, FAILURE, error, einfo, meta)
         report = self._report(plan, request, 0.0, error, einfo) if flags & frames.REPORT else None
         reason = "timeout" if isinstance(error, SoftTimeLimitExceeded) else None
-        return self._encode(frames.FAILED, meta, publications, part, reason, report)
+        return self._encode_end(frames.FAILED, meta, ended, reason, report)
 
     def _retried(self, plan: TaskPlan, request: Context, error: Retry, einfo: ExceptionInfo, flags: int) -> bytes:
         cause = error.exc if error.exc is not None else error
@@ -188,19 +190,24 @@ class Tracer:
             _guard(plan, "on_retry", plan.on_retry, cause, request.id, request.args, request.kwargs, einfo)
         meta = self._epilogue(plan, request, RETRY, cause, einfo, meta)
         report = self._report(plan, request, 0.0, cause, einfo) if flags & frames.REPORT else None
-        return self._encode(frames.RETRIED, meta, request.outbox or (), None, None, report)
+        return self._encode(frames.RETRIED, () if meta is None else (meta,), request.outbox or (), (), None, report)
 
     def _ignored(self, plan: TaskPlan, request: Context, error: Ignore, flags: int) -> bytes:
         plan.logger.info("Task %s[%s] ignored", request.task, request.id)
         self._epilogue(plan, request, IGNORED, error, None, None)
-        return self._encode(frames.IGNORED, None, request.outbox or (), None, None, None)
+        # What took its place has its chain and chord too; else nothing will ever come of them.
+        ended = Commit() if request.replaced else after_end(self._app, request, FAILURE, error, errbacks=False)
+        ended.publications.extend(request.outbox or ())
+        return self._encode_end(frames.IGNORED, None, ended, None, None)
 
     def _rejected(self, plan: TaskPlan, request: Context, error: Reject) -> bytes:
         plan.logger.warning("Task %s[%s] %s", request.task, request.id, saferepr_text(error))
         self._epilogue(plan, request, REJECTED, error, None, None)
         reason = saferepr(error.reason, 1000) if error.reason is not None else "rejected by the task"
         kind = frames.REQUEUED if error.requeue else frames.REJECTED
-        return self._encode(kind, None, (), None, reason, None)
+        # A message that goes back comes again, and with it what waits for it.
+        ended = Commit() if error.requeue else after_end(self._app, request, FAILURE, error, errbacks=False)
+        return self._encode_end(kind, None, ended, reason, None)
 
     def _internal_error(self, plan: TaskPlan, request: Context, error: Exception, flags: int) -> bytes:
         """End a task on which this module, or a plugin under it, failed: the fault is shown and nothing is stuck."""
@@ -220,7 +227,7 @@ class Tracer:
             )
         request.children = []
         meta = self._metas.make(request, FAILURE, error, einfo.traceback) if plan.keeps_failure(request) else None
-        return self._encode(frames.FAILED, meta, (), None, None, None)
+        return self._encode_end(frames.FAILED, meta, after_end(self._app, request, FAILURE, error), None, None)
 
     # -- around the ends ----------------------------------------------------------------------------------------------
 
@@ -282,23 +289,23 @@ class Tracer:
             os.getpid(),
         )
 
+    def _encode_end(
+        self, kind: str, meta: TaskMeta | None, ended: Commit, reason: str | None, report: tuple[Any, ...] | None
+    ) -> bytes:
+        metas = ended.metas if meta is None else [meta, *ended.metas]
+        return self._encode(kind, metas, ended.publications, ended.parts, reason, report)
+
     def _encode(
         self,
         kind: str,
-        meta: TaskMeta | None,
+        metas: Sequence[TaskMeta],
         publications: Sequence[Publication],
-        part: ChordPart | None,
+        parts: Sequence[ChordPart],
         reason: str | None,
         report: tuple[Any, ...] | None,
     ) -> bytes:
-        return frames.encode_outcome(
-            kind,
-            () if meta is None else (meta,),
-            [self._queues.pack(publication) for publication in publications],
-            () if part is None else (part,),
-            reason,
-            report,
-        )
+        packed = [self._queues.pack(publication) for publication in publications]
+        return frames.encode_outcome(kind, metas, packed, parts, reason, report)
 
 
 def _einfo_of(error: BaseException) -> ExceptionInfo:

@@ -124,6 +124,11 @@ class FilesystemBackend(ResultBackend):
                     joined.append(chord)
         return joined
 
+    def conclude(self, group_ids: Sequence[str]) -> None:
+        with self._writing("conclude a chord"):
+            for group_id in group_ids:
+                self._chords.conclude(group_id)
+
     def expire(self, before: float) -> int:
         removed = 0
         with self._writing("remove old results"):

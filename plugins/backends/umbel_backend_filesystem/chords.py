@@ -5,7 +5,8 @@
     chords/<xx>/<group>/parts/<task>   a member
     chords/<xx>/<group>/size           how many there will be, once a part told it
     chords/<xx>/<group>/count          no less than the number of members: bumped before a member is written
-    chords/<xx>/<group>/done           the id of the task that completed the chord
+    chords/<xx>/<group>/extra          there when a member has added members: then all are asked how many
+    chords/<xx>/<group>/done           the id of the task that completed the chord; empty when what follows was sent
 """
 
 from __future__ import annotations
@@ -40,6 +41,14 @@ class Chords:
                 return None
             return JoinedChord(part.group_id, self._parts(place, part), part.body)
 
+    def conclude(self, group_id: str) -> None:
+        """Let nobody have the chord any more."""
+        with self._folder.locked(group_id):
+            place = self._folder.place("chords", group_id)
+            if os.path.exists(place):
+                self._folder.write(os.path.join(place, "done"), b"", None)
+                shutil.rmtree(os.path.join(place, "parts"), ignore_errors=True)
+
     def expire(self, before: float) -> None:
         """Remove the chords whose time was over at *before*."""
         for shard in os.scandir(self._folder.path("chords")):
@@ -56,6 +65,8 @@ class Chords:
         path = os.path.join(parts, self._folder.quote(part.task_id))
         if not os.path.exists(path):
             count = self._bump(place, part.expires_s)
+            if part.extra:
+                self._folder.write(os.path.join(place, "extra"), b"1", None)
             self._folder.write(path, encode_part(part), None)
         else:
             count = self._number(os.path.join(place, "count"))
@@ -66,7 +77,11 @@ class Chords:
         else:
             size = self._number(os.path.join(place, "size"))
         # The count may be too high, after a crash between counting and writing: the members themselves decide.
-        return 0 < size <= count and len(os.listdir(parts)) >= size
+        if not 0 < size <= count:
+            return False
+        if os.path.exists(os.path.join(place, "extra")):
+            size += sum(known.extra for known in self._parts(place, part))
+        return len(os.listdir(parts)) >= size
 
     def _bump(self, place: str, expires_s: float | None) -> int:
         path = os.path.join(place, "count")

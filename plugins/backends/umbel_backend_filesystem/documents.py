@@ -41,13 +41,14 @@ def decode_meta(data: bytes) -> TaskMeta:
 
 def encode_part(part: ChordPart) -> bytes:
     """Return what is written for *part*; the body is that of whoever completes the chord."""
-    return _encode(part.payload, id=part.task_id, state=part.state, index=part.index, size=part.size)
+    return _encode(part.payload, id=part.task_id, state=part.state, index=part.index, size=part.size, extra=part.extra)
 
 
 def decode_part(data: bytes, group_id: str, body: bytes) -> ChordPart:
     """Read it back; ``ValueError`` for anything but a whole part."""
     head, payload = _decode(data)
-    return ChordPart(group_id, head["id"], head["index"], head["state"], payload, body, head["size"])
+    index, size, extra = head["index"], head["size"], head.get("extra", 0)
+    return ChordPart(group_id, head["id"], index, head["state"], payload, body, size, extra=extra)
 
 
 def _encode(payload: bytes, **head: Any) -> bytes:

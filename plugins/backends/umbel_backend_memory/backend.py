@@ -80,6 +80,9 @@ class MemoryBackend(ResultBackend):
     def join(self, parts: Sequence[ChordPart]) -> Sequence[JoinedChord]:
         return self._opened().join(parts)
 
+    def conclude(self, group_ids: Sequence[str]) -> None:
+        self._opened().conclude(group_ids)
+
     def expire(self, before: float) -> int:
         return self._opened().expire(before)
 

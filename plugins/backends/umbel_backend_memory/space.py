@@ -32,7 +32,7 @@ class _Chord:
             return self.completed_by == part.task_id
         self.parts.setdefault(part.task_id, part)
         self.size = part.size if part.size is not None else self.size
-        if self.size is None or len(self.parts) < self.size:
+        if self.size is None or len(self.parts) < self.size + sum(known.extra for known in self.parts.values()):
             return False
         self.completed_by = part.task_id
         return True
@@ -141,6 +141,15 @@ class Space:
                 if chord.add(part):
                     joined.append(JoinedChord(part.group_id, chord.in_order(), part.body))
         return joined
+
+    def conclude(self, group_ids: Iterable[str]) -> None:
+        """Give these chords to nobody any more."""
+        with self._lock:
+            for group_id in group_ids:
+                chord = self._find("chord", group_id)
+                if isinstance(chord, _Chord):
+                    chord.completed_by = ""
+                    chord.parts.clear()
 
     def expire(self, before: float) -> int:
         """Remove what is over at *before*; return how many results that were."""

@@ -108,6 +108,10 @@ class SqliteBackend(ResultBackend, JointBackend):
         with self._using(BackendStoreError), transaction(self._connection()) as connection:
             return chords.join(connection, parts)
 
+    def conclude(self, group_ids: Sequence[str]) -> None:
+        with self._using(BackendStoreError), transaction(self._connection()) as connection:
+            chords.conclude(connection, group_ids)
+
     def expire(self, before: float) -> int:
         with self._using(BackendStoreError):
             return results.expire(self._connection(), before)
@@ -129,6 +133,7 @@ class SqliteBackend(ResultBackend, JointBackend):
         if metas:
             results.write(transaction, metas)
         joined = chords.join(transaction, parts) if parts else []
+        chords.conclude(transaction, [chord.group_id for chord in joined])
         return joined, (lambda: self._ring(metas)) if metas else None
 
     # -- waiting ------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Final
 from umbel.model import ChordPart, JoinedChord
 from umbel.sqlite_file import Connection
 
-__all__ = ["join"]
+__all__ = ["conclude", "join"]
 
 #: How long a joined chord is kept for a repetition of its completing part, if its parts name no time.
 _KEPT_S: Final = 86400.0
@@ -25,6 +25,14 @@ def join(connection: Connection, parts: Sequence[ChordPart]) -> list[JoinedChord
         if _is_completing(connection, part) and part.group_id not in joined:
             joined[part.group_id] = _load(connection, part)
     return list(joined.values())
+
+
+def conclude(connection: Connection, group_ids: Sequence[str]) -> None:
+    """Let nobody have these chords any more: what follows them was sent."""
+    for group_id in group_ids:
+        # No task has an empty id. The row stays, so that a late part does not open the chord anew.
+        connection.execute("UPDATE umbel_chords SET completed_by = '', body = x'' WHERE group_id = ?", (group_id,))
+        connection.execute("DELETE FROM umbel_chord_parts WHERE group_id = ?", (group_id,))
 
 
 def _is_completing(connection: Connection, part: ChordPart) -> bool:
@@ -40,7 +48,9 @@ def _is_completing(connection: Connection, part: ChordPart) -> bool:
         (part.group_id, part.task_id, part.index, part.state, part.payload),
     )
     if entered.rowcount:
-        connection.execute("UPDATE umbel_chords SET arrived = arrived + 1 WHERE group_id = ?", (part.group_id,))
+        # Members that were added while it ran are still to come.
+        arrived = (1 - part.extra, part.group_id)
+        connection.execute("UPDATE umbel_chords SET arrived = arrived + ? WHERE group_id = ?", arrived)
     # Not only for a part that is new: its repetition may be the one that tells the size.
     connection.execute(
         "UPDATE umbel_chords SET completed_by = ?, expires_at = coalesce(expires_at, ?) "

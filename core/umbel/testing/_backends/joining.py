@@ -60,6 +60,23 @@ class JoiningTests(BackendStage):
         assert again[0].body == b"the body"
 
     @needs("stores")
+    def test_a_concluded_chord_is_given_to_nobody(self) -> None:
+        self.backend.join([self.part("c", 0, 2)])
+        assert self.backend.join([self.part("c", 1, 2)])
+        self.backend.conclude([self.id("c"), self.id("unknown")])
+        for index in (1, 0, 1):
+            assert not self.connect().join([self.part("c", index, 2)])
+
+    @needs("stores")
+    def test_members_that_a_member_added_are_waited_for(self) -> None:
+        assert not self.backend.join([self.part("c", 0, 2, extra=2)])
+        assert not self.backend.join([self.part("c", 1, 2), self.part("c", 0, 2, extra=2)])
+        assert not self.backend.join([self.part("c", None, 2, task_id="x", payload=b"x")])
+        [chord] = self.backend.join([self.part("c", None, 2, task_id="y", payload=b"y", extra=0)])
+        assert [part.payload for part in chord.parts][:2] == [b"0", b"1"]
+        assert sorted(part.payload for part in chord.parts) == [b"0", b"1", b"x", b"y"]
+
+    @needs("stores")
     def test_the_size_may_be_told_by_any_part(self) -> None:
         assert not self.backend.join([self.part("c", 0, None), self.part("c", 1, None)])
         assert self.payloads(self.backend.join([self.part("c", 2, 3)])) == [[b"0", b"1", b"2"]]

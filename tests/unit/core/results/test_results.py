@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 import pytest
+
 from umbel import AsyncResult, GroupResult, Ignore, ResultSet, Task, TimeoutError, Umbel, allow_join_result, chain
 from umbel.exceptions import BackendError, IncompleteStream
 from umbel.results.tuples import result_from_tuple
@@ -148,7 +149,7 @@ def test_the_failure_of_an_earlier_step_is_raised_by_the_last(tasks: Any) -> Non
     result = chain(add.s(1, 1), fail.s(), add.s(1)).delay()
     with pytest.raises(Odd):
         result.get(timeout=20)
-    assert result.state == "PENDING"
+    assert result.state == "FAILURE"  # a step that is never reached ends with the one that failed
     assert result.parent.failed()
     assert result.parent.parent.get() == 2
 
@@ -158,7 +159,12 @@ def test_then_calls_back(tasks: Any) -> None:
     called: list[Any] = []
     ends = [threading.Event() for _ in range(3)]
     first = tasks["add"].delay(1, 1)
-    first.then(lambda result: (called.append(result.get()), ends[0].set()))
+
+    def note(result: Any) -> None:
+        called.append(result.get())
+        ends[0].set()
+
+    first.then(note)
     failing = tasks["fail"].delay()
     failing.then(lambda result: called.append("wrong"), on_error=lambda result: ends[1].set())
     assert ends[0].wait(20)
@@ -243,7 +249,9 @@ def test_membership(umbel_app: Umbel) -> None:
 
 def test_groups_are_kept_and_found_again(umbel_app: Umbel) -> None:
     """[B560] [2.7 save/restore]"""
-    group = umbel_app.GroupResult("g", [umbel_app.AsyncResult("1"), umbel_app.GroupResult("h", [umbel_app.AsyncResult("2")])])
+    group = umbel_app.GroupResult(
+        "g", [umbel_app.AsyncResult("1"), umbel_app.GroupResult("h", [umbel_app.AsyncResult("2")])]
+    )
     group.save()
     found = GroupResult.restore("g", app=umbel_app)
     assert found == group
@@ -255,7 +263,7 @@ def test_groups_are_kept_and_found_again(umbel_app: Umbel) -> None:
 
 def test_tuples_and_back(umbel_app: Umbel) -> None:
     """[2.7 as_tuple, result_from_tuple]; the form is that of the wire."""
-    result = AsyncResult("c", parent=AsyncResult("b", parent=AsyncResult("a")))
+    result: AsyncResult[Any] = AsyncResult("c", parent=AsyncResult("b", parent=AsyncResult("a")))
     assert result.as_tuple() == [["c", [["b", [["a", None], None]], None]], None]
     assert result.as_list() == ["c", "b", "a"]
     back = result_from_tuple(result.as_tuple())
