@@ -189,7 +189,12 @@ class TimeoutError(TaskError, OSError):  # Celery's name; an OSError is what the
 
 
 class TimeLimitExceeded(UmbelError):
-    """Raised when a task ran longer than its hard time limit and its process was killed."""
+    """Raised when a task ran longer than its hard time limit and its process was killed. Its argument: seconds."""
+
+    def __str__(self) -> str:
+        if len(self.args) == 1 and isinstance(self.args[0], int | float):
+            return f"the task ran longer than its hard time limit of {self.args[0]:g} s, and its process was killed"
+        return super().__str__()
 
 
 class SoftTimeLimitExceeded(UmbelError):

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, TextIO
 
 from umbel import signals
 from umbel.context import top_frame
+from umbel.suggestions import suggest
 
 if TYPE_CHECKING:
     from umbel.app import Umbel
@@ -56,7 +57,8 @@ def parse_level(level: str | int) -> int:
     try:
         return LEVELS[level.upper()]
     except KeyError:
-        raise ValueError(f"expected a log level, got {level!r}; known are {', '.join(LEVELS)}") from None
+        nearest = suggest(level.upper(), LEVELS)
+        raise ValueError(f"expected a log level, got {level!r}{nearest}; known are {', '.join(LEVELS)}") from None
 
 
 def get_logger(name: str) -> logging.Logger:
@@ -127,6 +129,17 @@ class TaskFormatter(ColorFormatter):
 # -- redirection of standard output -----------------------------------------------------------------------------------
 
 
+#: What is written without line ends is logged at this length, in characters.
+_LONGEST_UNENDED = 8192
+
+
+class _OfThread(threading.local):
+    """What a :class:`LogStream` keeps for each thread: ``print(a, b)`` writes its pieces one by one."""
+
+    is_logging = False
+    unended = ""
+
+
 class LogStream:
     """Stands in for ``sys.stdout`` and ``sys.stderr``: what is written becomes lines of a log.
 
@@ -143,21 +156,32 @@ class LogStream:
     def __init__(self, logger: logging.Logger, level: int) -> None:
         self.logger = logger
         self.level = level
-        self._in_use = threading.local()
+        self._own = _OfThread()
 
     def write(self, data: str | bytes) -> int:
-        """Log *data*, without its closing line ends; return its length. An empty line is no line."""
-        if getattr(self._in_use, "yes", False) or self.closed:
+        """Log the lines that *data* ends, and return its length; what has no line end yet waits for it.
+
+        Lines that come together are one record. An empty line is none.
+        """
+        own = self._own
+        if own.is_logging or self.closed:
             return 0
         text = data.decode("utf-8", "backslashreplace") if isinstance(data, bytes | bytearray) else str(data)
+        text = own.unended + text
+        lines, _, own.unended = text.rpartition("\n")
+        if len(own.unended) > _LONGEST_UNENDED:
+            lines, own.unended = text, ""
+        self._log(lines)
+        return len(data)
+
+    def _log(self, text: str) -> None:
         line = text.rstrip("\r\n")
         if line.strip():
-            self._in_use.yes = True
+            self._own.is_logging = True
             try:
                 self.logger.log(self.level, "%s", line.encode("utf-8", "backslashreplace").decode("utf-8"))
             finally:
-                self._in_use.yes = False
-        return len(data)
+                self._own.is_logging = False
 
     def writelines(self, lines: Any) -> None:
         """Log each of *lines*."""
@@ -170,10 +194,15 @@ class LogStream:
         return self
 
     def flush(self) -> None:
-        """Nothing is kept back."""
+        """Log what this thread has written and not ended."""
+        own = self._own
+        if own.unended and not own.is_logging:
+            text, own.unended = own.unended, ""
+            self._log(text)
 
     def close(self) -> None:
         """Write no more."""
+        self.flush()
         self.closed = True
 
     def isatty(self) -> bool:
@@ -220,7 +249,8 @@ class Logging:
             "format": conf.worker_log_format,
             "colorize": use_color,
         }
-        did_it = not signals.setup_logging.send(sender=None, **told)
+        answers = signals.setup_logging.send_robust(sender=None, **told)
+        did_it = all(isinstance(answer, Exception) for _, answer in answers)
         if did_it:
             self._setup_root(use_color, told)
             self._setup_tasks(use_color, told)

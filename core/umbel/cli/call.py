@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from typing import Any
 import click
 
 from umbel.cli.session import Session
+from umbel.exceptions import ImproperlyConfigured
+from umbel.suggestions import suggest
 
 __all__ = ["command"]
 
@@ -70,11 +73,27 @@ def command(
 ) -> int:
     """Call the task NAME and print the id of the call."""
     app = session.app
+    _warn_of_unknown(app, name)
     given = {option: value for option, value in options.items() if value is not None}
-    result = app.send_task(name, args, kwargs, **given)
+    try:
+        result = app.send_task(name, args, kwargs, **given)
+    except (TypeError, ValueError) as error:  # what the user typed does not fit the task
+        raise click.ClickException(str(error)) from error
     if wait_s is None:
         click.echo(result.id)
         return 0
     value = result.get(timeout=wait_s)
     click.echo(json.dumps(value, default=repr))
     return 0
+
+
+def _warn_of_unknown(app: Any, name: str) -> None:
+    """Say so when *name* is not known here: it may be a slip, or a task that other processes have the code of."""
+    if name in app.tasks:
+        return
+    with contextlib.suppress(ImproperlyConfigured):  # a module that is only there where the workers are
+        app.import_modules()
+    app.finalize()
+    if name not in app.tasks:
+        nearest = suggest(name, app.tasks.regular())
+        click.echo(f"umbel: no task {name!r} is known here{nearest}; sent all the same, by its name", err=True)

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from umbel import signals
 from umbel.context import Context
 from umbel.exceptions import ContentDisallowed, DecodeError, InvalidTaskError, SoftTimeLimitExceeded
+from umbel.log import LogStream
 from umbel.model import Message
 from umbel.protocol.tasks import decode_body
 from umbel.worker import frames
@@ -63,6 +65,8 @@ class TaskExecutor:
         self._tracer = Tracer(app, MetaMaker(app), frames.QueueCodec(), node)
         self._per_thread = _PerThread()
         self._runners: dict[int, asyncio.Runner] = {}
+        #: Logs what a task has printed last, without a line end.
+        self._end_line = sys.stdout.flush if isinstance(sys.stdout, LogStream) else None
 
     # -- processes ----------------------------------------------------------------------------------------------------
 
@@ -98,7 +102,10 @@ class TaskExecutor:
         except Exception as error:
             return self._refused(error)
         call = plan.entry if not plan.is_coroutine else self._in_loop(plan.entry)
-        return self._tracer.run(plan, request, frame.flags, call)
+        outcome = self._tracer.run(plan, request, frame.flags, call)
+        if self._end_line is not None:
+            self._end_line()
+        return outcome
 
     async def execute_async(self, payload: bytes) -> bytes:
         """Run one job whose task is a coroutine function on the running loop."""
@@ -108,7 +115,10 @@ class TaskExecutor:
             request = self._request(frame)
         except Exception as error:
             return self._refused(error)
-        return await self._tracer.run_async(plan, request, frame.flags)
+        outcome = await self._tracer.run_async(plan, request, frame.flags)
+        if self._end_line is not None:
+            self._end_line()
+        return outcome
 
     def is_coroutine(self, payload: bytes) -> bool:
         """Say whether *payload* calls an ``async def`` task."""
@@ -178,6 +188,8 @@ class TaskExecutor:
 
 
 def _close_quietly(runner: asyncio.Runner) -> None:
+    if runner.get_loop().is_running():
+        return  # a cold stop left its thread in the midst of a coroutine; both end with the process
     try:
         runner.close()
     except Exception:  # a task that cannot be cut off still runs in it, or does not let itself be cancelled

@@ -11,6 +11,7 @@ import attrs
 from umbel.exceptions import ImproperlyConfigured
 from umbel.model import Queue
 from umbel.spi import PoolCapabilities, PoolOptions
+from umbel.suggestions import suggest
 from umbel.worker.naming import node_name
 
 if TYPE_CHECKING:
@@ -153,7 +154,8 @@ def choose_queues(
         unknown = [name for name in _names(exclude) if name not in app.queues]
         if unknown:
             raise ImproperlyConfigured(
-                f"cannot exclude queue {unknown[0]!r}: known are {', '.join(sorted(app.queues)) or 'none'}"
+                f"cannot exclude queue {unknown[0]!r}{suggest(unknown[0], app.queues)}; known are "
+                f"{', '.join(sorted(app.queues)) or 'none'}"
             )
         app.queues.exclude(exclude)
     if app.conf.worker_direct:

@@ -73,6 +73,8 @@ class Worker:
         app.finalize()
         app.host.extensions(app)
         check_pool(app, self.options, app.host.pool_capabilities(self.options.pool))
+        for url in app.connections.broker_read_urls:
+            app.host.transport(app, url)  # a wrong URL is told here, and not by a belt of a worker that has started
         self.queues = choose_queues(app, self.node, queues, exclude_queues)
         signals.celeryd_after_setup.send_robust(sender=self.node, instance=self, conf=app.conf)
         self.started_at: float | None = None

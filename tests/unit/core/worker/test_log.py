@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -86,15 +87,38 @@ def test_what_is_printed_becomes_lines(caplog: pytest.LogCaptureFixture) -> None
     with caplog.at_level(logging.WARNING):
         assert stream.write("hällo\n") == 6
         stream.write("\n")
-        stream.write("\udcff lone")
+        stream.write("\udcff lone\n")
         stream.buffer.write(b"\xff\x00bytes\n")
-        stream.writelines(["a", "b"])
-    assert caplog.messages == ["hällo", "\\udcff lone", "\\xff\x00bytes", "a", "b"]
+        stream.writelines(["a\nb\n", "c"])
+        stream.flush()
+    assert caplog.messages == ["hällo", "\\udcff lone", "\\xff\x00bytes", "a\nb", "c"]
     assert not stream.isatty()
     with pytest.raises(OSError, match="no file descriptor"):
         stream.fileno()
     stream.close()
     assert stream.write("x") == 0
+
+
+def test_what_is_printed_in_pieces_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    stream: Any = LogStream(logging.getLogger("umbel.redirected"), logging.WARNING)
+    with caplog.at_level(logging.WARNING):
+        print("a", 1, file=stream)
+        print("of the", end=" ", file=stream)
+        other = threading.Thread(target=print, args=("another", "thread"), kwargs={"file": stream})
+        other.start()
+        other.join()
+        print("main", end="", file=stream)
+        assert caplog.messages == ["a 1", "another thread"]
+        stream.close()
+        assert caplog.messages[2:] == ["of the main"]
+
+
+def test_what_never_ends_is_logged_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    stream = LogStream(logging.getLogger("umbel.redirected"), logging.WARNING)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(100):
+            stream.write("." * 100)
+    assert [len(message) for message in caplog.messages] == [8200]
 
 
 def test_a_logger_that_prints_does_not_loop() -> None:
