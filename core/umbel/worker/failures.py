@@ -104,9 +104,10 @@ class Failures:
         )
         return self.parked(held, "unknown-task", error)
 
-    def crashed_too_often(self, held: Held) -> Ending:
-        """Park a message that was handed out too often without coming to its end."""
-        return self.parked(held, "crashed", WorkerLostError(_crash_text(held, self._app.conf.task_max_deliveries)))
+    def crashed_too_often(self, held: Held, last: str = "") -> Ending:
+        """Park a message that was handed out too often without coming to its end; *last* is what happened now."""
+        text = _crash_text(held, self._app.conf.task_max_deliveries, last)
+        return self.parked(held, "crashed", WorkerLostError(text))
 
     # -- what started -------------------------------------------------------------------------------------------------
 
@@ -122,7 +123,7 @@ class Failures:
         if held.acknowledged or (task is not None and not task.reject_on_worker_lost):
             return self._failed(held, error)
         if held.count >= self._app.conf.task_max_deliveries:
-            return self.crashed_too_often(held)
+            return self.crashed_too_often(held, reason)
         return self.back_counted(held)
 
     def timed_out(self, held: Held, limit_s: float) -> Ending:
@@ -256,8 +257,8 @@ class Failures:
             )
 
 
-def _crash_text(held: Held, most: int) -> str:
+def _crash_text(held: Held, most: int, last: str) -> str:
     return (
         f"the message was delivered {held.count} times and its task never came to an end "
-        f"(task_max_deliveries is {most}); its process, or the worker, died each time"
+        f"(task_max_deliveries is {most}); its process, or the worker, died each time{last and f', the last time: {last}'}"
     )
