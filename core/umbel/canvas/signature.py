@@ -279,6 +279,10 @@ class Signature(dict[str, Any]):
             return self._chained(following)
         return NotImplemented
 
+    def __ror__(self, other: Any) -> Signature:  # type: ignore[override]
+        """``{...} | b``: the same for a signature that is still a plain dict."""
+        return Signature.from_dict(other, self._app) | self if isinstance(other, Mapping) else NotImplemented
+
     def _chained(self, following: Signature) -> Signature:
         made: Any = self.types["chain"]  # registered by umbel.canvas.composed, which stands above this module
         chained: Signature = made(self, following)

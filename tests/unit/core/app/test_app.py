@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from umbel import Umbel, current_app, use_app
 from umbel.exceptions import ImproperlyConfigured
 
@@ -27,7 +28,19 @@ def test_importing_umbel_loads_no_driver_and_no_machinery() -> None:
     """What is not chosen cannot break or slow anything."""
     code = "import sys, umbel; umbel.Umbel('x'); print(' '.join(sys.modules))"
     loaded = {name.partition(".")[0] for name in run(code).split()}
-    heavy = {"attr", "attrs", "pluggy", "stevedore", "asyncio", "click", "pytest", "orjson", "billiard", "kombu", "logging"}
+    heavy = {
+        "attr",
+        "attrs",
+        "pluggy",
+        "stevedore",
+        "asyncio",
+        "click",
+        "pytest",
+        "orjson",
+        "billiard",
+        "kombu",
+        "logging",
+    }
     assert not loaded & heavy
     assert not [name for name in loaded if name.startswith("umbel_")]
 
@@ -37,7 +50,7 @@ def test_models_are_there_when_they_are_asked_for() -> None:
 
     assert umbel.Queue(name="q").exchange == umbel.Exchange(name="q")
     with pytest.raises(AttributeError, match="no attribute 'Quee'"):
-        _ = umbel.Quee  # type: ignore[attr-defined]
+        _ = umbel.Quee
     assert all(hasattr(umbel, name) for name in umbel.__all__)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from umbel import Umbel
 from umbel.app_loading import find_app
 from umbel.exceptions import ImproperlyConfigured
@@ -75,8 +76,8 @@ def test_a_missing_attribute_is_named_with_the_nearest(write: Write, tmp_path: P
     root = write(tasks=app("queue"))
     with pytest.raises(ImproperlyConfigured, match="has no attribute 'queu'; did you mean 'queue'"):
         find_app(f"{root}.tasks:queu", str(tmp_path))
+    write(tasks2=app() + "text = 'm'\n")
     with pytest.raises(ImproperlyConfigured, match=r"expected an application \(Umbel\(...\)\), got 'm'"):
-        write(tasks2=app() + "text = 'm'\n")
         find_app(f"{root}.tasks2:text", str(tmp_path))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+
 from umbel import Umbel
 from umbel.model import Delivery, Publication, Settlement
 from umbel.spi import Transport

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from umbel import Umbel, signals
 from umbel.calling.ids import new_id, new_ids
 from umbel.exceptions import EncodeError
@@ -21,7 +22,7 @@ Sent = Callable[..., list[Delivery]]
 
 
 def make_add(app: Umbel, **options: Any) -> Any:
-    @app.task(name="add", **options)
+    @app.task(name="add", **options)  # type: ignore[untyped-decorator]
     def add(x: int, y: int = 0, *, z: int = 0) -> int:
         return x + y + z
 
@@ -234,9 +235,7 @@ def test_delay_many_sends_all_in_one_request(umbel_app: Umbel, transport_to_nowh
     (publications,) = transport.published
     assert [publication.message.headers["id"] for publication in publications] == [result.id for result in results]
     assert len({result.id for result in results}) == 3
-    for publication, (args, kwargs) in zip(
-        publications, [((1, 2), {}), ((3,), {}), ((), {"x": 5})], strict=True
-    ):
+    for publication, (args, kwargs) in zip(publications, [((1, 2), {}), ((3,), {}), ((), {"x": 5})], strict=True):
         one = transport_to_nowhere()
         add.apply_async(args, kwargs, connection=one)
         ((alone,),) = one.published

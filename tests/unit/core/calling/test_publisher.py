@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import pytest
+
 from umbel import Umbel
 from umbel.calling.retrying import PublishPolicy
 from umbel.calling.transports import TransportPool
@@ -224,6 +225,8 @@ def test_a_forked_child_opens_its_own(umbel_app: Umbel, nowhere: Opened) -> None
 
 def test_the_pauses_of_a_policy() -> None:
     """[A557] [A558] [A559]"""
-    policy = PublishPolicy.from_mapping({"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.3})
+    policy = PublishPolicy.from_mapping(
+        {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.3}
+    )
     assert [policy.pause_s(retries) for retries in range(4)] == [0, 0.2, 0.3, None]
     assert PublishPolicy.from_mapping({"max_retries": 0}).pause_s(10_000) == 0.2

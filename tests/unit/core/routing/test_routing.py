@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from umbel import Exchange, Queue, Umbel
 from umbel.calling.bindings import binding_matches
 from umbel.exceptions import ImproperlyConfigured, QueueNotFound
@@ -19,7 +20,7 @@ def make(**settings: Any) -> Umbel:
 def place(app: Umbel, options: dict[str, Any] | None = None, **attributes: Any) -> tuple[str | None, str, str]:
     """Return (queue, exchange, routing key) of a call of a task with *attributes* under *options*."""
 
-    @app.task(name="feed.tasks.import_feed", **attributes)
+    @app.task(name="feed.tasks.import_feed", **attributes)  # type: ignore[untyped-decorator]
     def import_feed() -> None:
         return None
 
@@ -90,7 +91,11 @@ def test_queues_of_a_dict_take_the_defaults_for_what_they_lack() -> None:
         task_default_exchange_type="topic",
         task_default_routing_key="task.default",
         task_default_queue="default",
-        task_queues={"default": {}, "feeds": {"binding_key": "feed.#"}, "own": {"exchange": "o", "exchange_type": "fanout"}},
+        task_queues={
+            "default": {},
+            "feeds": {"binding_key": "feed.#"},
+            "own": {"exchange": "o", "exchange_type": "fanout"},
+        },
     )
     queues = app.queues
     assert (queues["default"].exchange.name, queues["default"].routing_key) == ("tasks", "task.default")
@@ -104,7 +109,7 @@ def test_missing_queues_are_made_or_refused_with_the_nearest_name() -> None:
     made = app.queues.find("feeds")
     assert made == Queue(name="feeds", exchange=Exchange(name="feeds", kind="direct"), routing_key="feeds")
     strict = make(task_create_missing_queues=False, task_queues=[Queue(name="feeds")], task_default_queue="feeds")
-    with pytest.raises(QueueNotFound, match="queue 'feed': not in task_queues.*did you mean 'feeds'"):
+    with pytest.raises(QueueNotFound, match=r"queue 'feed': not in task_queues.*did you mean 'feeds'"):
         place(strict, {"queue": "feed"})
 
 
@@ -136,9 +141,7 @@ def test_selection_and_exclusion_change_what_is_consumed_only() -> None:
     assert set(app.queues) == {"a", "b", "c", "new"}
 
 
-@pytest.mark.parametrize(
-    "queues", [5, "celery", [5], {"a": {"exchnage": "x"}}, [{"exchange": "x"}]], ids=lambda value: repr(value)
-)
+@pytest.mark.parametrize("queues", [5, "celery", [5], {"a": {"exchnage": "x"}}, [{"exchange": "x"}]], ids=repr)
 def test_unusable_definitions_are_refused(queues: Any) -> None:
     with pytest.raises(ImproperlyConfigured):
         _ = make(task_queues=queues).queues

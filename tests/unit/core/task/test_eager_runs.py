@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+
 from umbel import Ignore, MaxRetriesExceededError, Reject, Retry, Task, Umbel, chain, chord, group, signals
 from umbel.retries import backoff_s
 
@@ -182,7 +183,9 @@ def test_autoretry_for_backs_off(eager: Umbel) -> None:
     """[2.8 autoretry_for, dont_autoretry_for, retry_kwargs, retry_backoff]"""
     attempts: list[int] = []
 
-    @eager.task(bind=True, name="auto", autoretry_for=(OSError,), dont_autoretry_for=(PermissionError,), retry_backoff=True)
+    @eager.task(
+        bind=True, name="auto", autoretry_for=(OSError,), dont_autoretry_for=(PermissionError,), retry_backoff=True
+    )
     def auto(self: Task[..., Any], exc: type[Exception], ends: int) -> int:
         attempts.append(self.request.retries)
         if self.request.retries < ends:

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+
 from umbel import Umbel
 from umbel.exceptions import ImproperlyConfigured
 from umbel.model import Route, RouteQuery
