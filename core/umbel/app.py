@@ -101,7 +101,7 @@ class Umbel(ConfiguredApplication):
         """Encodes and decodes through the installed serializers."""
         from umbel.protocol.codec import Codec  # only needed with the first call
 
-        return Codec(self.host)
+        return Codec(self.host, self.conf.task_max_body_bytes)
 
     # What follows brings the models and attrs: only the first call pays for them.
 

@@ -33,12 +33,12 @@ class SerializerSource(Protocol):
 class Codec:
     """Encodes and decodes by the name of a serializer or by a content type. Thread-safe; looks each plugin up once.
 
-    *max_decompressed_bytes* bounds what a compressed body may grow to (``None``: no bound).
+    *max_bytes* bounds the body of a message, and what a compressed one may grow to (``None``: no bound).
     """
 
-    def __init__(self, host: SerializerSource, max_decompressed_bytes: int | None = MAX_DECOMPRESSED_BYTES) -> None:
+    def __init__(self, host: SerializerSource, max_bytes: int | None = MAX_DECOMPRESSED_BYTES) -> None:
         self._host = host
-        self._max_decompressed_bytes = max_decompressed_bytes
+        self.max_bytes = max_bytes
         # Filled on first use. Two threads may fill the same entry at once, with the same value.
         self._writers: dict[str, tuple[Callable[[Any], bytes], str, str]] = {}
         self._readers: dict[str, Serializer] = {}
@@ -107,7 +107,7 @@ class Codec:
     def decompress(self, data: bytes, content_type: str) -> bytes:
         """Restore *data*. Raises :class:`~umbel.exceptions.DecodeError` when they are damaged or grow too big."""
         try:
-            return self._compressor(content_type).decompress(data, self._max_decompressed_bytes)
+            return self._compressor(content_type).decompress(data, self.max_bytes)
         except Exception as error:  # an unknown content type, or its driver missing, included
             raise DecodeError(f"cannot decompress {len(data)} bytes of {content_type}: {safestr(error)}") from error
 

@@ -303,7 +303,7 @@ def decode_body(
 
     Raises :class:`~umbel.exceptions.InvalidTaskError` for a body of another shape, and as :meth:`Codec.loads` does.
     """
-    data = _plain_body(message, codec) if "compression" in message.headers else message.body
+    data = _plain_body(message, codec)
     body = codec.loads(data, message.content_type, message.content_encoding, accept)
     try:
         args, kwargs, embed = _from_dict(body) if type(body) is dict else body
@@ -323,6 +323,12 @@ def decode_body(
 def _plain_body(message: Message, codec: Codec) -> bytes:
     compression = message.headers.get("compression")
     if not compression:
+        size, most = len(message.body), codec.max_bytes
+        if most is not None and size > most:
+            raise DecodeError(
+                f"the body has {size} bytes, and {most} are the most that is decoded (task_max_body_bytes): store "
+                "large data elsewhere and send their address, or raise the setting"
+            )
         return message.body
     if not isinstance(compression, str):
         raise DecodeError(f"the header 'compression' is a content type, got {saferepr(compression, 80)}")

@@ -89,7 +89,7 @@ def test_compression_by_name_and_back_by_content_type(codec: Codec, name: str) -
 
 
 def test_bombs_and_unknown_compressions_are_decode_errors() -> None:
-    codec = Codec(Host(), max_decompressed_bytes=1000)
+    codec = Codec(Host(), max_bytes=1000)
     assert codec.decompress(zlib.compress(bytes(1000)), "application/x-gzip") == bytes(1000)
     with pytest.raises(DecodeError, match="limit of 1000 bytes"):
         codec.decompress(zlib.compress(bytes(1001)), "application/x-gzip")

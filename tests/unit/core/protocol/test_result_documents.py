@@ -204,7 +204,7 @@ def test_compressed_results_are_marked_as_celery_marks_them() -> None:
     assert json.loads(zlib.decompress(meta.payload[len(head) :]))["result"] == "x" * 10_000
     assert decode_meta(meta, CODEC, ACCEPT).result == "x" * 10_000
     with pytest.raises(DecodeError, match="limit"):
-        decode_meta(meta, Codec(Host(), max_decompressed_bytes=1000), ACCEPT)
+        decode_meta(meta, Codec(Host(), max_bytes=1000), ACCEPT)
 
 
 @pytest.mark.parametrize(

@@ -311,12 +311,19 @@ def test_bodies_that_are_not_compressed_as_they_say(compression: Any) -> None:
 
 
 def test_a_bomb_is_refused() -> None:
-    small = Codec(Host(), max_decompressed_bytes=1000)
+    small = Codec(Host(), max_bytes=1000)
     body = zlib.compress(b"[[], {}, {}]" + b" " * 100_000)
     message = Message(body, {"task": "t", "id": ID, "compression": "application/x-gzip"})
     assert decode_body(message, CODEC, ACCEPT)[0] == []
     with pytest.raises(DecodeError, match="limit"):
         decode_body(message, small, ACCEPT)
+
+
+def test_a_body_beyond_the_limit_is_not_decoded() -> None:
+    message = Message(b"[[], {}, {}]" + b" " * 1000, {"task": "t", "id": ID})
+    assert decode_body(message, CODEC, ACCEPT)[0] == []
+    with pytest.raises(DecodeError, match="1012 bytes, and 1000 are the most.*task_max_body_bytes"):
+        decode_body(message, Codec(Host(), max_bytes=1000), ACCEPT)
 
 
 def test_times_are_read_with_and_without_offset() -> None:
