@@ -16,6 +16,8 @@ from umbel.model import Delivery, Queue, Settlement
 if TYPE_CHECKING:
     from umbel.spi import Consumer, Transport
 
+# Imports of ours stand inside the functions, for start-up: `umbel --help` and a wrong option cost no worker.
+
 __all__ = ["command"]
 
 _PORTION = 200
@@ -35,7 +37,7 @@ _queues = click.option("-Q", "--queues", metavar="A,B", help="Parked from these 
 @contextlib.contextmanager
 def _parked(session: Session, queues: str | None) -> Iterator[tuple[Transport, Consumer, Sequence[Queue]]]:
     """Open a consumer of the parked queues; what it holds and does not settle goes back at the end, uncounted."""
-    from umbel.worker.parking import parked_queue  # for start-up: --help needs no worker
+    from umbel.worker.parking import parked_queue
 
     app = session.app
     app.import_modules()
@@ -79,7 +81,7 @@ def _chosen(found: Sequence[Delivery], ids: Sequence[str], everything: bool) -> 
 @_queues
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_obj
-def list_(session: Session, queues: str | None, as_json: bool) -> int:
+def _list(session: Session, queues: str | None, as_json: bool) -> int:
     """List what is parked: id, task, queue, reason, when."""
     import attrs
 
@@ -103,7 +105,7 @@ def list_(session: Session, queues: str | None, as_json: bool) -> int:
 @_queues
 @click.argument("task_id")
 @click.pass_obj
-def show(session: Session, queues: str | None, task_id: str) -> int:
+def _show(session: Session, queues: str | None, task_id: str) -> int:
     """Show one parked message whole: headers, properties, body."""
     with _parked(session, queues) as (transport, consumer, chosen):
         for delivery in _chosen(_all(transport, consumer, chosen), [task_id], False):
@@ -133,7 +135,7 @@ def _text(value: Any) -> str:
 @click.option("--to", metavar="QUEUE", help="Into this queue instead of the one it came from.")
 @click.argument("task_ids", nargs=-1)
 @click.pass_obj
-def requeue(session: Session, queues: str | None, everything: bool, to: str | None, task_ids: tuple[str, ...]) -> int:
+def _requeue(session: Session, queues: str | None, everything: bool, to: str | None, task_ids: tuple[str, ...]) -> int:
     """Put parked messages back, to be tried again from the beginning."""
     from umbel.worker.parking import unparked
 
@@ -156,7 +158,7 @@ def requeue(session: Session, queues: str | None, everything: bool, to: str | No
 @click.option("-f", "--force", is_flag=True, help="Do not ask.")
 @click.argument("task_ids", nargs=-1)
 @click.pass_obj
-def drop(session: Session, queues: str | None, everything: bool, force: bool, task_ids: tuple[str, ...]) -> int:
+def _drop(session: Session, queues: str | None, everything: bool, force: bool, task_ids: tuple[str, ...]) -> int:
     """Delete parked messages. There is no way back."""
     _need_choice(task_ids, everything)
     if not force:

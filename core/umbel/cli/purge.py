@@ -8,6 +8,8 @@ import click
 
 from umbel.cli.session import Session
 
+# Imports of ours stand inside the functions, for start-up: `umbel --help` and a wrong option cost no worker.
+
 __all__ = ["command"]
 
 
@@ -21,7 +23,7 @@ def command(session: Session, force: bool, queues: str | None, exclude_queues: s
 
     Messages that a worker has taken already are not dropped.
     """
-    from umbel.worker.options import choose_queues  # for start-up: --help needs no worker
+    from umbel.worker.options import choose_queues
 
     app = session.app
     app.import_modules()

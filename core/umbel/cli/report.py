@@ -13,6 +13,8 @@ from umbel.cli.session import Session
 if TYPE_CHECKING:
     from umbel.app import Umbel
 
+# Imports of ours stand inside the functions, for start-up: `umbel --help` and a wrong option cost no worker.
+
 __all__ = ["command", "report_text"]
 
 _LIBRARIES = ("attrs", "billiard", "click", "kombu", "orjson", "pluggy", "stevedore")
@@ -29,7 +31,7 @@ def command(session: Session, with_defaults: bool) -> int:
 
 def report_text(app: Umbel | None, *, with_defaults: bool = False) -> str:
     """Return the report; without an application (``None``) the software alone."""
-    from umbel import __version__  # for start-up: --help needs none of this
+    from umbel import __version__
     from umbel.model import KINDS
 
     versions = ", ".join(f"{name} {_version(name)}" for name in _LIBRARIES)

@@ -11,6 +11,8 @@ import click
 
 from umbel.cli.session import Session
 
+# Imports of ours stand inside the functions, for start-up: `umbel --help` and a wrong option cost no worker.
+
 __all__ = ["command"]
 
 

@@ -17,11 +17,13 @@ from umbel.exceptions import ImproperlyConfigured
 if TYPE_CHECKING:
     from umbel.log import Logging
 
+# Imports of ours stand inside the functions, for start-up: `umbel --help` and a wrong option cost no worker.
+
 __all__ = ["command"]
 
 
 def _level(context: click.Context, parameter: click.Parameter, value: str) -> int:
-    from umbel.log import parse_level  # for start-up: --help needs no logging
+    from umbel.log import parse_level
 
     try:
         return parse_level(value)
@@ -84,7 +86,7 @@ def _octal(text: str) -> int:
 
 
 def _run(session: Session, options: dict[str, Any]) -> int:
-    from umbel import log  # for start-up: --help needs none of this
+    from umbel import log
     from umbel.worker import naming, privileges
     from umbel.worker.program import Program
     from umbel.worker.worker import Worker

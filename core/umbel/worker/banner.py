@@ -35,6 +35,6 @@ def banner(worker: Worker, version: str, *, with_tasks: bool = True) -> str:
         for queue in worker.queues
     ]
     if with_tasks:
-        names = sorted(name for name in app.tasks if not name.startswith("celery."))
+        names = sorted(app.tasks.regular())
         lines += ["", "[tasks]", *(f"  . {name}" for name in names)]
     return "\n".join(lines) + "\n"

@@ -130,7 +130,7 @@ def decode_job(payload: bytes) -> JobFrame:
     """Return what :func:`encode_job` encoded."""
     flags, headers, properties, content_type, encoding, body, where = _loads(payload)
     if type(headers) is tuple:
-        headers = dict(zip(HEADERS, headers, strict=False))
+        headers = dict[str, Any](zip(HEADERS, headers, strict=False))
     return JobFrame(flags, headers, properties, content_type, encoding, body, where)
 
 

@@ -25,6 +25,7 @@ from umbel.protocol.results import decode_meta
 from umbel.states import FAILURE, IGNORED, REJECTED, RETRY, STARTED, SUCCESS
 from umbel.worker import frames
 from umbel.worker.plans import TaskPlan
+from umbel.worker.telling import einfo_of, guard, log_failure, make_report, text_of
 
 if TYPE_CHECKING:
     from umbel.app import Umbel
@@ -134,12 +135,12 @@ class Tracer:
         if signals.task_success.receivers:
             signals.task_success.send_robust(sender=plan.task, result=value, runtime=runtime_s)
         if plan.on_success is not None:
-            _guard(plan, "on_success", plan.on_success, value, request.id, request.args, request.kwargs)
+            guard(plan, "on_success", plan.on_success, value, request.id, request.args, request.kwargs)
         meta = self._epilogue(plan, request, SUCCESS, value, None, meta)
         if plan.logger.isEnabledFor(logging.INFO):
             text = saferepr(value, _LOGGED_RESULT_LENGTH)
             plan.logger.info("Task %s[%s] succeeded in %.6fs: %s", request.task, request.id, runtime_s, text)
-        report = self._report(plan, request, runtime_s, value, None) if flags & frames.REPORT else None
+        report = make_report(plan, request, runtime_s, value, None) if flags & frames.REPORT else None
         if meta is None and not publications and part is None and report is None:
             return frames.DONE
         parts = () if part is None else (part,)
@@ -150,7 +151,7 @@ class Tracer:
             return self._ignored(plan, request, error, flags)
         if isinstance(error, Reject):
             return self._rejected(plan, request, error)
-        einfo = _einfo_of(error)
+        einfo = einfo_of(error)
         if isinstance(error, Retry):
             return self._retried(plan, request, error, einfo, flags)
         return self._failed(plan, request, error, einfo, flags)
@@ -162,7 +163,7 @@ class Tracer:
         if plan.keeps_failure(request):
             meta = self._metas.make(request, FAILURE, error, einfo.traceback)
         ended = after_end(self._app, request, FAILURE, error, einfo.traceback)
-        self._log_failure(plan, request, error, einfo)
+        log_failure(plan, request, error, einfo)
         if signals.task_failure.receivers:
             signals.task_failure.send_robust(
                 sender=plan.task,
@@ -174,22 +175,22 @@ class Tracer:
                 einfo=einfo,
             )
         if plan.on_failure is not None:
-            _guard(plan, "on_failure", plan.on_failure, error, request.id, request.args, request.kwargs, einfo)
+            guard(plan, "on_failure", plan.on_failure, error, request.id, request.args, request.kwargs, einfo)
         meta = self._epilogue(plan, request, FAILURE, error, einfo, meta)
-        report = self._report(plan, request, 0.0, error, einfo) if flags & frames.REPORT else None
+        report = make_report(plan, request, 0.0, error, einfo) if flags & frames.REPORT else None
         reason = "timeout" if isinstance(error, SoftTimeLimitExceeded) else None
         return self._encode_end(frames.FAILED, meta, ended, reason, report)
 
     def _retried(self, plan: TaskPlan, request: Context, error: Retry, einfo: ExceptionInfo, flags: int) -> bytes:
         cause = error.exc if error.exc is not None else error
         meta = self._metas.make(request, RETRY, error, einfo.traceback) if plan.keeps_result(request) else None
-        plan.logger.info("Task %s[%s] retry: %s", request.task, request.id, saferepr_text(error))
+        plan.logger.info("Task %s[%s] retry: %s", request.task, request.id, text_of(error))
         if signals.task_retry.receivers:
             signals.task_retry.send_robust(sender=plan.task, request=request, reason=error, einfo=einfo)
         if plan.on_retry is not None:
-            _guard(plan, "on_retry", plan.on_retry, cause, request.id, request.args, request.kwargs, einfo)
+            guard(plan, "on_retry", plan.on_retry, cause, request.id, request.args, request.kwargs, einfo)
         meta = self._epilogue(plan, request, RETRY, cause, einfo, meta)
-        report = self._report(plan, request, 0.0, cause, einfo) if flags & frames.REPORT else None
+        report = make_report(plan, request, 0.0, cause, einfo) if flags & frames.REPORT else None
         return self._encode(frames.RETRIED, () if meta is None else (meta,), request.outbox or (), (), None, report)
 
     def _ignored(self, plan: TaskPlan, request: Context, error: Ignore, flags: int) -> bytes:
@@ -201,7 +202,7 @@ class Tracer:
         return self._encode_end(frames.IGNORED, None, ended, None, None)
 
     def _rejected(self, plan: TaskPlan, request: Context, error: Reject) -> bytes:
-        plan.logger.warning("Task %s[%s] %s", request.task, request.id, saferepr_text(error))
+        plan.logger.warning("Task %s[%s] %s", request.task, request.id, text_of(error))
         self._epilogue(plan, request, REJECTED, error, None, None)
         reason = saferepr(error.reason, 1000) if error.reason is not None else "rejected by the task"
         kind = frames.REQUEUED if error.requeue else frames.REJECTED
@@ -259,7 +260,7 @@ class Tracer:
             )
         if plan.after_return is not None:
             arguments = (state, value, request.id, request.args, request.kwargs, einfo)
-            _guard(plan, "after_return", plan.after_return, *arguments)
+            guard(plan, "after_return", plan.after_return, *arguments)
         return meta
 
     def _store_now(self, plan: TaskPlan, meta: TaskMeta) -> bool:
@@ -269,25 +270,6 @@ class Tracer:
             plan.logger.exception("state %s of task %s[%s] could not be stored", meta.state, plan.name, meta.task_id)
             return plan.has_own_backend  # no other way leads there; the commit would put it into the wrong store
         return True
-
-    def _log_failure(self, plan: TaskPlan, request: Context, error: BaseException, einfo: ExceptionInfo) -> None:
-        if isinstance(error, plan.throws):
-            plan.logger.info("Task %s[%s] raised expected: %s", request.task, request.id, saferepr(error, 1000))
-        else:
-            text = saferepr(error, 1000)
-            plan.logger.error("Task %s[%s] raised unexpected: %s\n%s", request.task, request.id, text, einfo.traceback)
-
-    def _report(
-        self, plan: TaskPlan, request: Context, runtime_s: float, value: Any, einfo: ExceptionInfo | None
-    ) -> tuple[Any, ...]:
-        text = saferepr(value, plan.resultrepr_maxsize)
-        return (
-            request.shadow or request.task,
-            runtime_s,
-            text,
-            None if einfo is None else einfo.traceback,
-            os.getpid(),
-        )
 
     def _encode_end(
         self, kind: str, meta: TaskMeta | None, ended: Commit, reason: str | None, report: tuple[Any, ...] | None
@@ -306,28 +288,3 @@ class Tracer:
     ) -> bytes:
         packed = [self._queues.pack(publication) for publication in publications]
         return frames.encode_outcome(kind, metas, packed, parts, reason, report)
-
-
-def _einfo_of(error: BaseException) -> ExceptionInfo:
-    """Return the error with its traceback, the frames of the worker itself left out."""
-    tb = error.__traceback__
-    while tb is not None and str(tb.tb_frame.f_globals.get("__name__", "")).startswith("umbel.worker."):
-        tb = tb.tb_next
-    if tb is not None:
-        error.__traceback__ = tb
-    return ExceptionInfo(error, traceback_text(error))
-
-
-def saferepr_text(error: BaseException) -> str:
-    """Return ``str(error)``, whatever it does."""
-    try:
-        return str(error)
-    except Exception:
-        return saferepr(error)
-
-
-def _guard(plan: TaskPlan, what: str, handler: Callable[..., Any], *args: Any) -> None:
-    try:
-        handler(*args)
-    except Exception:
-        plan.logger.exception("%s of task %s raised; the task's outcome stands", what, plan.name)

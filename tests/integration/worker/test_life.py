@@ -189,10 +189,10 @@ class Flaky:
             consumer = consume(*args, **kwargs)
             receive = consumer.receive
 
-            def receive_flaky(limit: int, wait_s: float) -> Any:
+            def receive_flaky(limit: int, timeout_s: float) -> Any:
                 if self.down:
                     raise OperationalError("connection lost")
-                return receive(limit, min(wait_s, 0.05))
+                return receive(limit, min(timeout_s, 0.05))
 
             consumer.receive = receive_flaky
             return consumer

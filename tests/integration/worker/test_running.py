@@ -130,18 +130,20 @@ def test_handlers_are_called_in_order_and_mask_nothing(umbel_app: Umbel, caplog:
     log: list[Any] = []
 
     class Handled(Task[..., Any]):
-        def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
+        def before_start(self, task_id: str | None, args: Any, kwargs: Any) -> None:
             log.append("before_start")
 
-        def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
+        def on_success(self, retval: Any, task_id: str | None, args: Any, kwargs: Any) -> None:
             log.append("on_success")
             raise RuntimeError("in the handler")
 
-        def on_failure(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        def on_failure(self, exc: Any, task_id: str | None, args: Any, kwargs: Any, einfo: Any) -> None:
             log.append(("on_failure", type(exc).__name__, "Traceback" in str(einfo)))
 
-        def after_return(self, status: str, retval: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
-            log.append(("after_return", status, umbel_app.AsyncResult(task_id).state))
+        def after_return(
+            self, status: str, retval: Any, task_id: str | None, args: Any, kwargs: Any, einfo: Any
+        ) -> None:
+            log.append(("after_return", status, umbel_app.AsyncResult(str(task_id)).state))
 
     @umbel_app.task(base=Handled)
     def good() -> int:
@@ -167,7 +169,7 @@ def test_handlers_are_called_in_order_and_mask_nothing(umbel_app: Umbel, caplog:
 
 def test_an_error_of_before_start_is_the_tasks_own(umbel_app: Umbel) -> None:
     class Refusing(Task[..., Any]):
-        def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
+        def before_start(self, task_id: str | None, args: Any, kwargs: Any) -> None:
             raise LookupError("not today")
 
     @umbel_app.task(base=Refusing)
