@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from umbel.calling.batches import Batch, prepare_call
 from umbel.calling.options import build_call, check_arguments, check_options
@@ -11,6 +11,7 @@ from umbel.calling.publisher import Publisher
 from umbel.context import top_frame
 from umbel.model import Publication, Queue
 from umbel.results import AsyncResult
+from umbel.results.lineage import tuple_of
 from umbel.signals import task_sent
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from umbel.task import Task
 
 __all__ = ["Calls", "add_child", "prepare_planned", "publish"]
+
+#: How many earlier steps a child is noted with: a document that is nested deeper cannot be written by every serializer.
+_MOST_STEPS: Final = 100
 
 
 class Calls:
@@ -107,4 +111,4 @@ def add_child(result: Member) -> None:
     """Note *result* among the children of the running task, where one runs and keeps a trail."""
     frame = top_frame()
     if frame is not None and frame.task.trail and not frame.request.called_directly:
-        frame.request.children.append(result.as_tuple())
+        frame.request.children.append(tuple_of(result, _MOST_STEPS))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from umbel.calling.ids import new_id
-from umbel.calling.options import as_signatures
+from umbel.calling.links import as_signatures
 from umbel.results import AsyncResult, GroupResult
 
 if TYPE_CHECKING:

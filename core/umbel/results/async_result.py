@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from umbel import exceptions
 from umbel.current import current_app
 from umbel.results.joining import assert_may_wait
+from umbel.results.lineage import lineage, tuple_of
 from umbel.results.waiting import wait_blocking, wait_in_loop
 from umbel.states import FAILURE, PENDING, PROPAGATE_STATES, READY_STATES, SUCCESS
 
@@ -112,7 +113,7 @@ class AsyncResult(Generic[R]):
     async def aget(self, timeout: float | None = None, propagate: bool = True) -> R:  # noqa: ASYNC109 - as in get()
         """Like :meth:`get`, for coroutines: the event loop goes on meanwhile, and no thread is held for each result."""
         if self._document is None:
-            await wait_in_loop(self, self._ancestors() if propagate else [], timeout)
+            await wait_in_loop(self, timeout)
         return cast("R", self.maybe_throw(propagate))
 
     def then(
@@ -270,20 +271,26 @@ class AsyncResult(Generic[R]):
 
     def forget(self) -> None:
         """Remove the stored result, and those of the steps before it; from then on it is unknown."""
+        for node in lineage(self):
+            node.forget_own()
+
+    def forget_own(self) -> None:
+        """Remove the stored result, and leave those of the steps before it."""
         self._document = None
-        if self.parent is not None:
-            self.parent.forget()
         self.backend.forget([self.id])
 
     # -- forms ----------------------------------------------------------------------------------------------------
 
     def as_tuple(self) -> list[Any]:
         """Return ``[[id, parent], None]``: how a result stands in messages and stores."""
-        return [[self.id, None if self.parent is None else self.parent.as_tuple()], None]
+        return tuple_of(self)
+
+    def members_as_tuples(self) -> None:
+        """Return ``None``: a single result has no members."""
 
     def as_list(self) -> list[str]:
         """Return the ids of this result and its parents."""
-        return [self.id, *([] if self.parent is None else self.parent.as_list())]
+        return [node.id for node in lineage(self)]
 
     def accept(self, document: ResultDocument) -> None:
         """Take a document that was read for this id; a final one is kept."""

@@ -35,6 +35,9 @@ class EagerResult(AsyncResult[R]):
             task_id=id, status=state, result=value, traceback=traceback, name=name, children=children or []
         )
 
+    def forget_own(self) -> None:
+        """Do nothing: nothing is stored."""
+
     def forget(self) -> None:
         """Do nothing: nothing is stored."""
 

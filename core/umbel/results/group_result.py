@@ -30,9 +30,7 @@ class GroupResult(ResultSet):
     def save(self) -> GroupResult:
         """Keep this group's ids in the result backend, as long as results are kept."""
         app = self.app
-        members = [member.as_tuple() for member in self.results]
-        head = [self.id, None if self.parent is None else self.parent.as_tuple()]
-        payload, _, _ = app.codec.dumps({"result": [head, members]}, app.conf.result_serializer)
+        payload, _, _ = app.codec.dumps({"result": self.as_tuple()}, app.conf.result_serializer)
         app.backend.save_group(self.id, payload, app.results.expires_s)
         return self
 

@@ -11,6 +11,7 @@ from umbel.current import current_app
 from umbel.exceptions import TimeoutError
 from umbel.results.async_result import AsyncResult
 from umbel.results.joining import assert_may_wait
+from umbel.results.lineage import lineage, tuple_of
 from umbel.results.waiting import wait_in_loop
 
 if TYPE_CHECKING:
@@ -248,17 +249,31 @@ class ResultSet:
 
     def as_tuple(self) -> list[Any]:
         """Return ``[[id, parent], [members]]``: how a group stands in messages and stores."""
-        parent = None if self.parent is None else self.parent.as_tuple()
-        return [[self.id, parent], [member.as_tuple() for member in self.results]]
+        return tuple_of(self)
+
+    def members_as_tuples(self) -> list[Any]:
+        """Return the members as tuples; those that come after the same step as the group do not say so again."""
+        parent = self.parent
+        return [
+            [[member.id, None], member.members_as_tuples()]
+            if member.parent is parent or member.parent is None
+            else member.as_tuple()
+            for member in self.results
+        ]
 
     def as_list(self) -> list[str]:
         """Return the id of this group and those of its parents."""
-        return [self.id, *([] if self.parent is None else self.parent.as_list())]
+        return [node.id for node in lineage(self)]
 
     def forget(self) -> None:
-        """Remove what is stored of all members."""
+        """Remove what is stored of all members, and of the steps before them."""
         for member in self.results:
             member.forget()
+
+    def forget_own(self) -> None:
+        """Remove what is stored of all members, and leave the steps before them."""
+        for member in self.results:
+            member.forget_own()
 
     def __eq__(self, other: object) -> bool:
         return other.results == self.results if isinstance(other, ResultSet) else NotImplemented

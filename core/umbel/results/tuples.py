@@ -20,15 +20,31 @@ def result_from_tuple(value: Any, app: Umbel | None = None) -> Member:
 
     A result is returned as it is; a bare id is taken too. ``ValueError`` for anything else.
     """
-    if isinstance(value, AsyncResult | ResultSet):
-        return value
-    if isinstance(value, str):
-        return AsyncResult(value, app=app)
-    if not isinstance(value, Sequence) or len(value) != 2:
-        raise ValueError(f"a result as a tuple: expected [[id, parent], members or None], got {value!r}")
-    head, members = value
-    task_id, parent_tuple = (head, None) if isinstance(head, str) else head
-    parent = None if parent_tuple is None else result_from_tuple(parent_tuple, app)
+    steps: list[tuple[str, Sequence[Any] | None]] = []
+    parent: Member | None = None
+    while value is not None:
+        if isinstance(value, AsyncResult | ResultSet):
+            parent = value
+            break
+        if isinstance(value, str):
+            value = [[value, None], None]
+        if not isinstance(value, Sequence) or len(value) != 2:
+            raise ValueError(f"a result as a tuple: expected [[id, parent], members or None], got {value!r}")
+        head, members = value
+        task_id, value = (head, None) if isinstance(head, str) else head
+        steps.append((task_id, members))
+    for task_id, members in reversed(steps):
+        parent = _made(task_id, members, parent, app)
+    if parent is None:
+        raise ValueError("a result as a tuple: expected [[id, parent], members or None], got None")
+    return parent
+
+
+def _made(task_id: str, members: Sequence[Any] | None, parent: Member | None, app: Umbel | None) -> Member:
     if members is None:
         return AsyncResult(task_id, app=app, parent=parent)
-    return GroupResult(task_id, [result_from_tuple(member, app) for member in members], app=app, parent=parent)
+    results = [result_from_tuple(member, app) for member in members]
+    for result in results:
+        if result.parent is None:  # what comes before a group comes before each member
+            result.parent = parent
+    return GroupResult(task_id, results, app=app, parent=parent)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["ResultWaiter", "wait_blocking", "wait_in_loop"]
 
 #: How long one wait on the store lasts; between two an interrupt gets through on every platform.
-_SLICE_S: Final = 30.0
+_SLICE_S: Final = 10.0
 #: Threads of one waiter. The last one takes whatever comes while the others are blocked, so it looks up often.
 _THREADS: Final = 4
 _COLLECTOR_SLICE_S: Final = 0.02
@@ -44,27 +44,40 @@ def wait_blocking(
     on_message: Callable[[dict[str, Any]], Any] | None = None,
     on_interval: Callable[[], Any] | None = None,
 ) -> None:
-    """Block until *result* is final, or raise what made one of its *ancestors* fail: then it never will be."""
+    """Block until *result* is final, or raise what made one of its *ancestors* fail.
+
+    A step that fails stores the failure of those behind it, so that one result is all that is waited for, however long
+    the chain. A worker that died at the wrong moment may not have come to it: the ancestors are looked at now and then.
+    """
     _check_store(result)
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    pending = {node.id: node for node in (*ancestors, result)}
     slice_s = _SLICE_S if on_message is None and on_interval is None else interval_s
     seen: tuple[Any, ...] = ()
     while True:
         left = slice_s if deadline is None else min(slice_s, deadline - time.monotonic())
-        for meta in result.backend.wait(list(pending), max(0.0, left)):
-            node = pending.pop(meta.task_id)
-            node.accept(node.app.results.decode(meta))
-            if node is not result:
-                node.maybe_throw()
+        for meta in result.backend.wait([result.id], max(0.0, left)):
+            result.accept(result.app.results.decode(meta))
         if on_message is not None:
             seen = _report(result, on_message, seen)
-        if result.id not in pending:
+        if result.is_settled:
             return
         if on_interval is not None:
             on_interval()
+        check_ancestors(ancestors)
         if deadline is not None and time.monotonic() >= deadline:
             raise _timed_out(result, timeout_s or 0.0)
+
+
+def check_ancestors(ancestors: Sequence[AsyncResult[Any]]) -> None:
+    """Raise the failure of the nearest of *ancestors* that has one."""
+    pending = [node for node in ancestors if not node.is_settled]
+    if pending:
+        for node, meta in zip(pending, pending[0].backend.load([node.id for node in pending]), strict=True):
+            if meta is not None and meta.is_final:
+                node.accept(node.app.results.decode(meta))
+    for node in ancestors:
+        if node.is_settled:
+            node.maybe_throw()
 
 
 def _report(
@@ -85,9 +98,7 @@ def _report(
     return now
 
 
-async def wait_in_loop(
-    result: AsyncResult[Any], ancestors: Sequence[AsyncResult[Any]] = (), timeout_s: float | None = None
-) -> None:
+async def wait_in_loop(result: AsyncResult[Any], timeout_s: float | None = None) -> None:
     """Like :func:`wait_blocking`, without blocking the event loop."""
     import asyncio  # stdlib; a program without coroutines should not pay for it
 
@@ -101,19 +112,13 @@ async def wait_in_loop(
                 return
             if error is not None:
                 future.set_exception(error)
-            elif node is result:
-                future.set_result(None)
             else:
-                try:
-                    node.maybe_throw()
-                except Exception as failure:  # whatever the earlier step raised
-                    future.set_exception(failure)
+                future.set_result(None)
 
         loop.call_soon_threadsafe(settle)
 
     waiter = result.app.results.waiter
-    for node in (*ancestors, result):
-        waiter.watch(node, ended)
+    waiter.watch(result, ended)
     try:
         await asyncio.wait_for(future, timeout_s)
     except builtins.TimeoutError:
