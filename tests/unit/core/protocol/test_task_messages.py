@@ -322,7 +322,7 @@ def test_a_bomb_is_refused() -> None:
 def test_a_body_beyond_the_limit_is_not_decoded() -> None:
     message = Message(b"[[], {}, {}]" + b" " * 1000, {"task": "t", "id": ID})
     assert decode_body(message, CODEC, ACCEPT)[0] == []
-    with pytest.raises(DecodeError, match="1012 bytes, and 1000 are the most.*task_max_body_bytes"):
+    with pytest.raises(DecodeError, match=r"1012 bytes, and 1000 are the most.*task_max_body_bytes"):
         decode_body(message, Codec(Host(), max_bytes=1000), ACCEPT)
 
 
