@@ -77,7 +77,7 @@ __all__ = [
 def __getattr__(name: str) -> object:
     """Import the models when they are asked for: attrs is most of what importing Umbel would cost."""
     if name in {"Exchange", "Queue"}:
-        from umbel import model
+        from umbel import model  # see above
 
         return getattr(model, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,11 +8,10 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 
-from umbel.app_configuration import ConfiguredApplication
+from umbel.app_connections import ConnectedApplication
 from umbel.app_loading import import_related, import_required
 from umbel.canvas.builtins import add_builtin_tasks
 from umbel.canvas.signature import Signature, signature
-from umbel.connections import Connections
 from umbel.current import set_current, shared_tasks
 from umbel.registry import Registry
 from umbel.results import AsyncResult, GroupResult, ResultSet, result_from_tuple
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from umbel.canvas.workflows import Workflows
     from umbel.host import Host
     from umbel.protocol.codec import Codec
-    from umbel.spi import ResultBackend, Transport
 
 __all__ = ["Umbel"]
 
@@ -40,7 +38,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Umbel(ConfiguredApplication):
+class Umbel(ConnectedApplication):
     """A task queue application: ``app = Umbel("tasks", broker="sqlite://", backend="sqlite://")``.
 
     *main* names it: the module of tasks that are defined in the running program, and the embedded store where no
@@ -75,11 +73,9 @@ class Umbel(ConfiguredApplication):
         self.on_configure = Signal("app.on_configure")
         self.on_after_configure = Signal("app.on_after_configure", ("source",))
         self.on_after_finalize = Signal("app.on_after_finalize")
-        self.on_after_fork = Signal("app.on_after_fork")
         super().__init__(broker, backend, include, settings)
         if config_source is not None:
             self.conf.from_object(config_source, namespace)
-        self.connections = Connections(self, self.conf)
         self.results = ResultStore(self)
         self._lock = threading.RLock()
         self._finalized = False
@@ -103,19 +99,17 @@ class Umbel(ConfiguredApplication):
 
         return Codec(self.host, self.conf.task_max_body_bytes)
 
-    # What follows brings the models and attrs: only the first call pays for them.
-
     @cached_property
     def queues(self) -> Queues:
         """The queues that are known."""
-        from umbel.calling.queues import Queues
+        from umbel.calling.queues import Queues  # brings attrs and the models: only the first call pays for them
 
         return Queues(self.conf)
 
     @cached_property
     def router(self) -> CallRouter:
         """Answers where calls go."""
-        from umbel.calling.router import CallRouter
+        from umbel.calling.router import CallRouter  # brings attrs and the models: only the first call pays for them
 
         self.finalize()
         return CallRouter(self, self.host.routers(self))
@@ -123,21 +117,21 @@ class Umbel(ConfiguredApplication):
     @cached_property
     def publisher(self) -> Publisher:
         """Encodes and publishes."""
-        from umbel.calling.publisher import Publisher
+        from umbel.calling.publisher import Publisher  # brings attrs and the models: only the first call pays for them
 
         return Publisher(self)
 
     @cached_property
     def calls(self) -> Calls:
         """Sends calls."""
-        from umbel.calling.sending import Calls
+        from umbel.calling.sending import Calls  # brings attrs and the models: only the first call pays for them
 
         return Calls(self)
 
     @cached_property
     def workflows(self) -> Workflows:
         """Sends signatures."""
-        from umbel.canvas.workflows import Workflows
+        from umbel.canvas.workflows import Workflows  # brings attrs and the models: only the first call pays for them
 
         return Workflows(self)
 
@@ -254,51 +248,6 @@ class Umbel(ConfiguredApplication):
     def result_from_tuple(self, value: Any) -> Any:
         """Return the result that ``as_tuple()`` gave."""
         return result_from_tuple(value, self)
-
-    # -- connections ----------------------------------------------------------------------------------------------
-
-    @property
-    def broker_url(self) -> str:
-        """The first broker URL, the default resolved."""
-        return self.connections.broker_urls[0]
-
-    @property
-    def backend_url(self) -> str:
-        """The result backend's URL, the default resolved."""
-        return self.connections.backend_url
-
-    @property
-    def backend(self) -> ResultBackend:
-        """The result backend of this process, opened on first use."""
-        return self.connections.backend()
-
-    def backend_for(self, url: str | None) -> ResultBackend:
-        """Return the backend of a task's own URL (the application's for ``None``), opened once in each process."""
-        return self.connections.backend(url)
-
-    @property
-    def reply_to(self) -> str:
-        """The address that calls carry for their results."""
-        return self.connections.reply_to
-
-    @property
-    def oid(self) -> str:
-        """The id of this application in this process."""
-        return self.connections.oid
-
-    def open_transport(self, timeout_s: float | None = None) -> Transport:
-        """Return a new, open transport to consume and publish with; the caller closes it."""
-        timeout = float(self.conf.broker_connection_timeout) if timeout_s is None else timeout_s
-        return self.connections.open_transport(timeout, self.connections.broker_read_urls)
-
-    def after_fork(self) -> None:
-        """Set aside, unclosed, the connections that a child process inherited."""
-        self.connections.after_fork()
-        self.on_after_fork.send(sender=self)
-
-    def close(self) -> None:
-        """Close what this process has open; the next use opens it anew. The application is current no more."""
-        self.connections.close()
 
     def __enter__(self) -> Self:
         return self

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextvars import Token
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack
 
 from umbel import exceptions
 from umbel.canvas.signature import Signature
 from umbel.context import Context, Frame, pop_frame, push_frame, top_frame
 from umbel.current import current_app
-from umbel.task_attributes import TaskAttributes
 from umbel.task_handlers import TaskHandlers
+from umbel.task_signatures import TaskSignatures
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -30,15 +30,13 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Task(TaskHandlers, TaskAttributes, Generic[P, R]):
+class Task(TaskHandlers, TaskSignatures, Generic[P, R]):
     """A function that can be called elsewhere, and its options. One object per application, name and process.
 
     Made by ``@app.task``, or a class of its own with a method ``run``, given to ``app.register_task``. What a task does
     not set (``serializer``, ``acks_late``, ``rate_limit`` ...) is its setting's value at the moment it is read.
     """
 
-    app: Umbel = cast("Umbel", None)
-    name: str = ""
     #: What was decorated; ``None`` for a class with a ``run`` of its own.
     __wrapped__: Callable[..., Any] | None = None
     takes_self: bool = False
@@ -196,36 +194,6 @@ class Task(TaskHandlers, TaskAttributes, Generic[P, R]):
     def AsyncResult(self, task_id: str, **kwargs: Any) -> AsyncResult[R]:  # noqa: N802 - Celery's name
         """Return the result of the call *task_id* of this task."""
         return self.app.AsyncResult(task_id, backend=self.backend_url, **kwargs)
-
-    # -- signatures -----------------------------------------------------------------------------------------------
-
-    def signature(
-        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
-    ) -> Signature:
-        """Return a call that is not made yet: to be sent later, passed on, or composed with others."""
-        return Signature(self.name, args, kwargs, type=self, app=self.app, **options)
-
-    subtask = signature
-
-    def s(self, *args: Any, **kwargs: Any) -> Signature:
-        """``signature(args, kwargs)``; further arguments go in front when it is called."""
-        return Signature(self.name, args, kwargs, app=self.app)
-
-    def si(self, *args: Any, **kwargs: Any) -> Signature:
-        """Like :meth:`s`, but it takes no further arguments: not the result of the step before."""
-        return Signature(self.name, args, kwargs, app=self.app, immutable=True)
-
-    def map(self, items: Iterable[Any]) -> Signature:
-        """Return a call that runs this task for each of *items*, one after the other, in one go."""
-        return self.app.signature("celery.map", kwargs={"task": self.s(), "it": list(items)})
-
-    def starmap(self, items: Iterable[Sequence[Any]]) -> Signature:
-        """Like :meth:`map`; each item is a list of arguments."""
-        return self.app.signature("celery.starmap", kwargs={"task": self.s(), "it": list(items)})
-
-    def chunks(self, items: Iterable[Sequence[Any]], n: int) -> Signature:
-        """Return a group of calls, each of which runs *n* of *items* (lists of arguments)."""
-        return self.app.workflows.chunked(self.s(), items, n)
 
     # -- from inside a running call -------------------------------------------------------------------------------
 

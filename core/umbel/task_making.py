@@ -59,7 +59,7 @@ def make_task(app: Umbel, fun: Callable[..., Any], options: Mapping[str, Any]) -
         run = with_models(fun, options, app)
     label = getattr(fun, "__name__", None) or type(fun).__name__
     attributes.update(
-        run=run if bind and isinstance(run, FunctionType) else partial_method(run) if bind else staticmethod(run),
+        run=run if bind and isinstance(run, FunctionType) else _bound_method(run) if bind else staticmethod(run),
         takes_self=bind,
         abstract=False,
         name=options.get("name") or task_name(label, getattr(fun, "__module__", None), app.main),
@@ -76,7 +76,7 @@ def make_task(app: Umbel, fun: Callable[..., Any], options: Mapping[str, Any]) -
     return wanted(task) if wanted is not None else task
 
 
-def partial_method(run: Callable[..., Any]) -> Any:
+def _bound_method(run: Callable[..., Any]) -> Any:
     """Return a callable object such that the task is its first argument."""
 
     def bound(self: Any, *args: Any, **kwargs: Any) -> Any:

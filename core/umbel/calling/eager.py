@@ -22,7 +22,7 @@ from umbel.states import FAILURE, IGNORED, REJECTED, RETRY, SUCCESS
 if TYPE_CHECKING:
     from umbel.task import Task
 
-__all__ = ["apply_eagerly", "run_eagerly"]
+__all__ = ["apply_eagerly", "run_coroutine", "run_eagerly"]
 
 
 def apply_eagerly(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from umbel.model import Queue
     from umbel.spi import Transport
 
-__all__ = ["TransportPool"]
+__all__ = ["TransportPool", "close_quietly"]
 
 
 class TransportPool:

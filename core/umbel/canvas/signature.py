@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from umbel.calling.links import as_signatures
+from umbel.canvas.fields import SignatureFields
 from umbel.current import current_app
 
 if TYPE_CHECKING:
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
     from umbel.results.sets import Member
     from umbel.task import Task
 
-__all__ = ["Signature", "maybe_signature", "signature"]
+__all__ = ["Signature", "as_signature_list", "maybe_signature", "signature"]
 
 
-class Signature(dict[str, Any]):
+class Signature(SignatureFields):
     """A call of one task. See the module's docstring; :func:`signature` makes them, ``task.s(...)`` too."""
 
     #: ``subtask_type`` -> class, for those that are composed of others.
@@ -74,7 +75,7 @@ class Signature(dict[str, Any]):
         Signature.__init__(made, value, app=app)
         return made
 
-    # -- fields ---------------------------------------------------------------------------------------------------
+    # -- where it belongs ------------------------------------------------------------------------------------------
 
     @property
     def app(self) -> Umbel:
@@ -82,51 +83,9 @@ class Signature(dict[str, Any]):
         return self._app if self._app is not None else current_app()
 
     @property
-    def task(self) -> str:
-        """The name of the task."""
-        return str(self["task"])
-
-    name = task
-
-    @property
     def type(self) -> Task[..., Any]:
         """The task itself; :class:`~umbel.exceptions.NotRegistered` where it is not known."""
         return self.app.tasks[self.task]
-
-    @property
-    def args(self) -> Sequence[Any]:
-        """The positional arguments so far."""
-        args: Sequence[Any] = self["args"]
-        return args
-
-    @property
-    def kwargs(self) -> dict[str, Any]:
-        """The keyword arguments so far."""
-        kwargs: dict[str, Any] = self["kwargs"]
-        return kwargs
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The options of the call."""
-        options: dict[str, Any] = self["options"]
-        return options
-
-    @property
-    def immutable(self) -> bool:
-        """Whether it takes no further arguments, such as the result of the step before."""
-        return bool(self["immutable"])
-
-    @property
-    def subtask_type(self) -> str | None:
-        """``"chain"``, ``"group"``, ``"chord"`` ... or ``None`` for a single task."""
-        kind: str | None = self["subtask_type"]
-        return kind
-
-    @property
-    def id(self) -> str | None:
-        """The id that it will be sent under, if that is fixed."""
-        found: str | None = self.options.get("task_id")
-        return found
 
     # -- derived signatures ---------------------------------------------------------------------------------------
 
@@ -293,7 +252,6 @@ class Signature(dict[str, Any]):
         return f"{self.task}({', '.join(shown)})"
 
     __str__ = __repr__
-    __hash__ = None  # a dict has none
 
 
 def signature(varies: Any, *args: Any, **kwargs: Any) -> Signature:

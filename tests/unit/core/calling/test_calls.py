@@ -101,8 +101,11 @@ def test_countdown_and_expires_become_absolute_and_utc(umbel_app: Umbel, transpo
     umbel_app.conf.timezone = "Asia/Tokyo"
     transport = transport_to_nowhere()
     before = dt.datetime.now(dt.UTC)
-    make_add(umbel_app).apply_async((1,), countdown=60, expires=dt.timedelta(hours=1), connection=transport)
-    ((publication,),) = transport.published
+    options = {"countdown": 60, "expires": dt.timedelta(hours=1), "connection": transport}
+    make_add(umbel_app).apply_async((1,), **options, ignore_result=True)
+    make_plain(umbel_app).apply_async(**options)
+    ((publication,), (awaited,)) = transport.published
+    assert awaited.expires_at is None, "somebody may wait for it: the worker lets it expire, and says so"
     headers = publication.message.headers
     eta, expires = dt.datetime.fromisoformat(headers["eta"]), dt.datetime.fromisoformat(headers["expires"])
     assert eta.utcoffset() == expires.utcoffset() == dt.timedelta(0)
