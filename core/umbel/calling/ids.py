@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from functools import lru_cache
 from typing import Final
@@ -44,6 +43,8 @@ class DerivedIds:
 
     def __call__(self) -> str:
         """Return the next id, as text of a UUID (version 8: made by a rule of the maker's own)."""
+        import hashlib  # stdlib, costs milliseconds at start-up, and only a worker derives ids
+
         digits = hashlib.blake2b(f"{self._seed}/{self._given}".encode(), digest_size=16).hexdigest()
         self._given += 1
         return f"{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"
