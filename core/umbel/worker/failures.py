@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -16,6 +16,9 @@ from umbel.canvas.chords import after_end
 from umbel.context import Context
 from umbel.einfo import ExceptionInfo
 from umbel.exceptions import (
+    ContentDisallowed,
+    DecodeError,
+    InvalidTaskError,
     NotRegistered,
     TaskRevokedError,
     Terminated,
@@ -38,6 +41,13 @@ if TYPE_CHECKING:
 __all__ = ["Failures", "put_back"]
 
 logger = logging.getLogger("umbel.worker.failures")
+
+#: What the caller gets where a pool process refused the message, from which only texts come.
+_ERRORS: Final[Mapping[str, type[UmbelError]]] = {
+    "undecodable": DecodeError,
+    "refused-content": ContentDisallowed,
+    "invalid": InvalidTaskError,
+}
 
 
 def put_back(delivery: Delivery, headers: Mapping[str, Any], deliver_at: float | None = None) -> Publication:
@@ -81,7 +91,7 @@ class Failures:
 
     def parked(self, held: Held, reason: str, error: UmbelError | str) -> Ending:
         """Park the message, and store FAILURE where its id is known."""
-        exception = error if isinstance(error, BaseException) else UmbelError(error)
+        exception = error if isinstance(error, BaseException) else _ERRORS.get(reason, UmbelError)(error)
         logger.error(
             "parked message %s[%s] of queue %s (%s): %s",
             held.name or "?",
