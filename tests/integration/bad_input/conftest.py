@@ -74,9 +74,8 @@ class Node:
                 if len(found) >= times:
                     return found[times - 1].group(0)
                 left_s = deadline - time.monotonic()
-                assert left_s > 0 and not self._has_ended, (
-                    f"{pattern!r} was not written in time; this was:\n{self.text}"
-                )
+                assert left_s > 0, f"{pattern!r} was not written in time; this was:\n{self.text}"
+                assert not self._has_ended, f"{pattern!r} was not written; this was:\n{self.text}"
                 self._changed.wait(left_s)
 
     def stop(self, signal_name: str = "TERM") -> int:
