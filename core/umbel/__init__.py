@@ -32,7 +32,7 @@ from umbel.exceptions import (
     TimeoutError,
     UmbelError,
 )
-from umbel.results import AsyncResult, GroupResult, ResultSet, allow_join_result
+from umbel.results import AsyncResult, GroupResult, ResultSet, allow_join_result, as_completed
 from umbel.shared import shared_task
 from umbel.task import Task
 
@@ -62,6 +62,7 @@ __all__ = [
     "UmbelError",
     "__version__",
     "allow_join_result",
+    "as_completed",
     "chain",
     "chord",
     "current_app",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from umbel.calling.ids import DerivedIds
 from umbel.canvas.continuation import after_failure, is_plain
-from umbel.canvas.freezing import OF_THE_LAST, freeze
+from umbel.canvas.freezing import OF_THE_LAST, freeze, single_tasks
 from umbel.canvas.planning import plan
 from umbel.context import Context
 from umbel.exceptions import ChordError
@@ -45,7 +45,8 @@ def chord_part(app: Umbel, request: Context, state: str, value: object) -> Chord
     if not request.chord or request.group is None or request.id is None:
         return None
     place = {"chord": request.chord, "group_id": request.group, "group_index": request.group_index}
-    return _part(app, request.id, place, state, value, request.chord_extra)
+    # Members that it has added leave with its success only.
+    return _part(app, request.id, place, state, value, request.chord_extra if state == SUCCESS else 0)
 
 
 def _part(
@@ -129,7 +130,7 @@ def _ends(app: Umbel, signature: Mapping[str, Any], state: str, error: BaseExcep
     if not app.results.stores:
         return
     conf = app.conf
-    for single in _singles(signature):
+    for single in single_tasks(signature):
         options = single.get("options") or {}
         task = app.tasks.get(str(single.get("task")))
         ignores = options.get("ignore_result")
@@ -148,22 +149,6 @@ def _ends(app: Umbel, signature: Mapping[str, Any], state: str, error: BaseExcep
             expires_s=app.results.expires_s,
             reply_to=options.get("reply_to"),
         )
-
-
-def _singles(signature: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield the single tasks of a frozen signature: those whose results somebody may wait for."""
-    kind, kwargs = signature.get("subtask_type"), signature.get("kwargs") or {}
-    if kind in {"chain", "group"}:
-        parts = kwargs["tasks"]
-    elif kind == "chord":
-        parts = [kwargs["header"], kwargs["body"]]
-    else:
-        yield signature
-        parts = ()
-    for part in parts:
-        yield from _singles(part)
-    for part in reversed((signature.get("options") or {}).get("chain") or ()):
-        yield from _singles(part)
 
 
 def _last_part(app: Umbel, signature: Mapping[str, Any], state: str, error: BaseException) -> ChordPart | None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from umbel.app import Umbel
     from umbel.results.sets import Member
 
-__all__ = ["OF_EACH", "OF_THE_LAST", "Frozen", "chain_steps", "freeze", "merge_options"]
+__all__ = ["OF_EACH", "OF_THE_LAST", "Frozen", "chain_steps", "freeze", "merge_options", "single_tasks"]
 
 Frozen = dict[str, Any]
 
@@ -67,6 +67,22 @@ def chain_steps(value: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         else:
             steps.append(step)
     return steps
+
+
+def single_tasks(signature: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the single tasks of a frozen signature: those whose results somebody may wait for."""
+    kind, kwargs = signature.get("subtask_type"), signature.get("kwargs") or {}
+    if kind in {"chain", "group"}:
+        parts = kwargs["tasks"]
+    elif kind == "chord":
+        parts = [kwargs["header"], kwargs["body"]]
+    else:
+        yield signature
+        parts = ()
+    for part in parts:
+        yield from single_tasks(part)
+    for part in reversed((signature.get("options") or {}).get("chain") or ()):
+        yield from single_tasks(part)
 
 
 def _as_chord(header: Mapping[str, Any], body: Mapping[str, Any]) -> Frozen:

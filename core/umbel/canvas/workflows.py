@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from umbel.calling.options import check_options
 from umbel.calling.sending import add_child, prepare_planned, publish
 from umbel.canvas.composed import group
-from umbel.canvas.freezing import Frozen, chain_steps, freeze
+from umbel.canvas.freezing import Frozen, chain_steps, freeze, single_tasks
 from umbel.canvas.planning import PlannedCall, plan
 from umbel.canvas.signature import Signature, as_signature_list
 from umbel.exceptions import BackendError
 from umbel.model import Publication
+from umbel.results.flows import save_flow
 
 if TYPE_CHECKING:
     from umbel.app import Umbel
@@ -59,19 +60,28 @@ class Workflows:
         sending = {name: options[name] for name in _SENDING if name in options}
         planned: list[PlannedCall] = []
         results: list[Member] = []
+        flows: list[tuple[Frozen, Member]] = []
         for signature, args, kwargs, given in calls:
             check_options(given, f"{signature.task}.apply_async")
             lasting = {name: value for name, value in given.items() if name not in _SENDING}
             frozen, result = freeze(self._app, {**signature, "options": {**signature.options, **lasting}})
             planned += plan(frozen, args, kwargs)
+            if self._keeps_flows and frozen["subtask_type"] is not None:
+                flows.append((frozen, result))
             results.append(result)
         publications = self.prepare_calls(planned)
+        for frozen, result in flows:
+            save_flow(self._app, result, {task["options"]["task_id"]: task["task"] for task in single_tasks(frozen)})
         if publications:
             publish(self._app.publisher, publications, sending)
         if options.get("add_to_parent", True):
             for result in results:
                 add_child(result)
         return results
+
+    @property
+    def _keeps_flows(self) -> bool:
+        return bool(self._app.conf.result_extended) and self._app.results.stores
 
     def prepare(self, signature: Signature) -> list[Publication]:
         """Return what sending *signature* publishes, without I/O."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from umbel.results.async_result import AsyncResult
+from umbel.results.completion import as_completed
 from umbel.results.group_result import GroupResult
 from umbel.results.joining import allow_join_result, denied_join_result
 from umbel.results.sets import ResultSet
@@ -13,6 +14,7 @@ __all__ = [
     "GroupResult",
     "ResultSet",
     "allow_join_result",
+    "as_completed",
     "denied_join_result",
     "result_from_tuple",
 ]

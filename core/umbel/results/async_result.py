@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from umbel import exceptions
 from umbel.current import current_app
+from umbel.results.fields import ResultFields
 from umbel.results.joining import assert_may_wait
 from umbel.results.lineage import lineage, tuple_of
+from umbel.results.trees import ResultTree
 from umbel.results.waiting import wait_blocking, wait_in_loop
 from umbel.states import FAILURE, PENDING, PROPAGATE_STATES, READY_STATES, SUCCESS
 
@@ -24,7 +25,7 @@ __all__ = ["AsyncResult"]
 R = TypeVar("R")
 
 
-class AsyncResult(Generic[R]):
+class AsyncResult(ResultFields, ResultTree, Generic[R]):
     """The result of a call, now or later. Thread-safe for reading; compares and hashes by its id; picklable.
 
     *parent* is the result of the step before this one in a chain, or of a chord's header. A final state is kept once it
@@ -154,52 +155,6 @@ class AsyncResult(Generic[R]):
     info = result
 
     @property
-    def traceback(self) -> str | None:
-        """The traceback of a failure as text."""
-        return cast("str | None", self._field("traceback"))
-
-    @property
-    def children(self) -> list[Member] | None:
-        """The results of the calls that the task made; ``None`` when nothing is known yet."""
-        found: Sequence[Any] | None = self._field("children")
-        return None if found is None else [self.app.result_from_tuple(child) for child in found]
-
-    @property
-    def date_done(self) -> dt.datetime | None:
-        """When the task ended, in UTC."""
-        return cast("dt.datetime | None", self._field("date_done"))
-
-    @property
-    def name(self) -> str | None:
-        """The task's name, with ``result_extended``."""
-        return cast("str | None", self._field("name"))
-
-    @property
-    def args(self) -> Any:
-        """The positional arguments, with ``result_extended``."""
-        return self._field("args")
-
-    @property
-    def kwargs(self) -> Any:
-        """The keyword arguments, with ``result_extended``."""
-        return self._field("kwargs")
-
-    @property
-    def worker(self) -> str | None:
-        """The worker that ran it, with ``result_extended``."""
-        return cast("str | None", self._field("worker"))
-
-    @property
-    def retries(self) -> int | None:
-        """How often it was retried, with ``result_extended``."""
-        return cast("int | None", self._field("retries"))
-
-    @property
-    def queue(self) -> str | None:
-        """The routing key it came by, with ``result_extended``."""
-        return cast("str | None", self._field("queue"))
-
-    @property
     def is_settled(self) -> bool:
         """Whether the final state is known here, so that nothing has to be asked."""
         return self._document is not None
@@ -242,32 +197,6 @@ class AsyncResult(Generic[R]):
                 found.extend(node.leaves())
             node = node.parent
         return found
-
-    def iterdeps(self, intermediate: bool = False) -> Iterator[tuple[Any, Any]]:
-        """Yield (parent, result) for this result and all its descendants, breadth first."""
-        waiting: list[tuple[Any, Any]] = [(None, self)]
-        while waiting:
-            parent, node = waiting.pop(0)
-            yield parent, node
-            if node.ready():
-                waiting.extend((node, child) for child in node.children or ())
-            elif not intermediate:
-                raise exceptions.IncompleteStream(f"result {node} is not ready; intermediate=True goes on without it")
-
-    def collect(
-        self, timeout: float | None = None, propagate: bool = True, intermediate: bool = False, **options: Any
-    ) -> Iterator[tuple[Any, Any]]:
-        """Wait, and yield (result, value) for this result and all its descendants."""
-        self.get(timeout=timeout, propagate=propagate, **options)
-        for _, node in self.iterdeps(intermediate=intermediate):
-            yield node, node.get(timeout=timeout, propagate=propagate, **options)
-
-    def get_leaf(self) -> Any:
-        """Return the value of the last descendant."""
-        value = None
-        for _, node in self.iterdeps():
-            value = node.get()
-        return value
 
     def forget(self) -> None:
         """Remove the stored result, and those of the steps before it; from then on it is unknown."""

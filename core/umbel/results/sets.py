@@ -5,13 +5,14 @@ from __future__ import annotations
 import builtins
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Final, Optional, Union
 
 from umbel.current import current_app
 from umbel.exceptions import TimeoutError
 from umbel.results.async_result import AsyncResult
 from umbel.results.joining import assert_may_wait
 from umbel.results.lineage import lineage, tuple_of
+from umbel.results.members import Members
 from umbel.results.waiting import wait_in_loop
 
 if TYPE_CHECKING:
@@ -20,10 +21,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Member", "ResultSet"]
 
+#: With more results than this still to come, there is a pause between two looks.
+_MANY: Final = 100
+_PAUSE_S: Final = 0.003
+
 Member = Union[AsyncResult[Any], "ResultSet"]
 
 
-class ResultSet:
+class ResultSet(Members):
     """Several results, taken as one. The order is that of the calls; thread-safe for reading."""
 
     #: A group has an id and may have a parent; a plain set has neither.
@@ -31,7 +36,7 @@ class ResultSet:
     parent: Optional[Member] = None  # noqa: UP045 - Member is a forward reference when this is read
 
     def __init__(self, results: Iterable[Member], app: Umbel | None = None) -> None:
-        self.results: list[Member] = list(results)
+        super().__init__(results)
         self._app = app
 
     @property
@@ -40,53 +45,6 @@ class ResultSet:
         if self._app is None:
             self._app = self.results[0].app if self.results else current_app()
         return self._app
-
-    # -- members --------------------------------------------------------------------------------------------------
-
-    def add(self, result: Member) -> None:
-        """Add *result*; nothing happens when it is in (B551)."""
-        if result not in self.results:
-            self.results.append(result)
-
-    def remove(self, result: Member | str) -> None:
-        """Remove a member, given by itself or its id; ``KeyError`` when it is none (B552)."""
-        found = self._member(result)
-        if found is None:
-            raise KeyError(result)
-        self.results.remove(found)
-
-    def discard(self, result: Member | str) -> None:
-        """Remove a member if it is one."""
-        found = self._member(result)
-        if found is not None:
-            self.results.remove(found)
-
-    def _member(self, result: Member | str) -> Member | None:
-        wanted = result if isinstance(result, str) else result.id
-        return next((member for member in self.results if member.id == wanted), None)
-
-    def update(self, results: Iterable[Member]) -> None:
-        """Add those of *results* that are not in."""
-        for result in results:
-            self.add(result)
-
-    def clear(self) -> None:
-        """Remove all members."""
-        self.results.clear()
-
-    def __iter__(self) -> Iterator[Member]:
-        return iter(self.results)
-
-    def __len__(self) -> int:
-        return len(self.results)
-
-    def __getitem__(self, index: int) -> Member:
-        return self.results[index]
-
-    @property
-    def children(self) -> list[Member]:
-        """The members, as a result's children are called."""
-        return self.results
 
     # -- what is known --------------------------------------------------------------------------------------------
 
@@ -186,6 +144,11 @@ class ResultSet:
         for result, value in self._as_they_end(timeout, False, 0.5, None):
             yield result.id, {"status": result.state, "result": value, "task_id": result.id}
 
+    def as_completed(self, timeout: float | None = None) -> Iterator[AsyncResult[Any]]:
+        """Yield the results themselves as they end, well or not; nothing of theirs is raised."""
+        for result, _ in self._as_they_end(timeout, False, 0.5, None):
+            yield result
+
     def _as_they_end(
         self, timeout: float | None, propagate: bool, interval: float, on_interval: Callable[[], Any] | None
     ) -> Iterator[tuple[AsyncResult[Any], Any]]:
@@ -203,6 +166,8 @@ class ResultSet:
                 leaf = pending.pop(meta.task_id)
                 leaf.accept(app.results.decode(meta))
                 yield leaf, leaf.maybe_throw(propagate)
+            if len(pending) > _MANY:  # each look asks for all of them: let some more come in before the next
+                time.sleep(_PAUSE_S)
             if on_interval is not None:
                 on_interval()
             if pending and deadline is not None and time.monotonic() >= deadline:

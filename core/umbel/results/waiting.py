@@ -63,12 +63,12 @@ def wait_blocking(
             return
         if on_interval is not None:
             on_interval()
-        check_ancestors(ancestors)
+        _check_ancestors(ancestors)
         if deadline is not None and time.monotonic() >= deadline:
             raise _timed_out(result, timeout_s or 0.0)
 
 
-def check_ancestors(ancestors: Sequence[AsyncResult[Any]]) -> None:
+def _check_ancestors(ancestors: Sequence[AsyncResult[Any]]) -> None:
     """Raise the failure of the nearest of *ancestors* that has one."""
     pending = [node for node in ancestors if not node.is_settled]
     if pending:
