@@ -199,7 +199,7 @@ class Intake:
             "%s %s: %s. Trying again in %.2f seconds... (%d/%s)",
             "lost the connection to" if self._was_connected and tries == 0 else "cannot connect to",
             mask_url(self._app.broker_url),
-            error,
+            str(error).rstrip("."),
             pause_s,
             tries + 1,
             most or "no limit",
