@@ -100,13 +100,13 @@ class TcpProxy:
                 selector.register(end, selectors.EVENT_READ)
             while not self._is_closed:
                 for key, _ in selector.select(0.1):  # so that a cut is noticed
-                    end = key.fileobj
-                    assert isinstance(end, socket.socket)
-                    data = end.recv(_CHUNK)
+                    source = key.fileobj
+                    assert isinstance(source, socket.socket)
+                    data = source.recv(_CHUNK)
                     self._flowing.wait()
                     if not data:
                         return self._forget(near, far)
-                    others[end].sendall(data)
+                    others[source].sendall(data)
                 if near.fileno() < 0:
                     return None
         return self._forget(near, far)

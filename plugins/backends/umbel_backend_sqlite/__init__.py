@@ -21,6 +21,7 @@ plugin_info = PluginInfo(
     names=("sqlite",),
     summary="results in an SQLite file, shared by all processes of this machine (the default)",
     capabilities=SqliteBackend.capabilities,
+    testing_url="sqlite:///{folder}/results.db",
 )
 
 

@@ -20,6 +20,7 @@ plugin_info = PluginInfo(
     names=("sqlite",),
     summary="messages in an SQLite file, shared by all processes of this machine (the default)",
     capabilities=SqliteTransport.capabilities,
+    testing_url="sqlite:///{folder}/broker.db",
 )
 
 
