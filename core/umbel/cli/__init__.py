@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
@@ -77,11 +78,23 @@ def cli(context: click.Context, /, **options: Any) -> None:
         context.color = False
 
 
+def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    """Show a warning for people: of ours without the line of code, which is that of this program."""
+    if category.__module__.startswith("umbel"):
+        click.echo(f"umbel: {message}", err=True)
+    else:
+        _show_code_warning(message, category, *where, **more)
+
+
+_show_code_warning: Final = warnings.showwarning
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line *arguments* (those of the process) and exit.
 
     The code is the command's own, 2 for a wrong command line, 78 for a wrong configuration, else 1 for an error.
     """
+    warnings.showwarning = _show_warning
     try:
         answer = cli.main(args=arguments, prog_name="umbel", standalone_mode=False)
     except click.ClickException as error:

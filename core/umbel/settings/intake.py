@@ -14,7 +14,7 @@ from umbel.settings.names import REMOVED, Target, resolve, unknown
 from umbel.settings.notices import ForeignSettingWarning, UmbelDeprecationWarning, warn
 from umbel.settings.option import Option
 from umbel.settings.schema import OPTIONS
-from umbel.settings.sections import SectionDirectory, is_section
+from umbel.settings.sections import SectionDirectory, is_section, unknown_section
 from umbel.settings.sources import Given, Text
 
 __all__ = ["Accepted", "accept"]
@@ -35,6 +35,9 @@ def accept(
     for row in given:
         target = resolve(row.name) or _of_plugin(row.name, directory, classes)
         if target is None:
+            section, dot, _ = row.name.partition(".")
+            if dot and directory is not None:
+                raise unknown_section(section, row.place, {*classes, *directory.section_names()})
             raise unknown(row.name, row.place)
         if target.kind == "removed":
             warn(f"{row.name}, in {row.place}, has no effect: {REMOVED[target.name]}", UmbelDeprecationWarning)

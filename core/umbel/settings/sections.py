@@ -16,7 +16,7 @@ from umbel.suggestions import suggest
 if TYPE_CHECKING:
     import attrs
 
-__all__ = ["SectionDirectory", "build_section", "check_sections", "is_section"]
+__all__ = ["SectionDirectory", "build_section", "check_sections", "is_section", "unknown_section"]
 
 
 class SectionDirectory(Protocol):
@@ -37,6 +37,13 @@ def is_section(name: str, plugins: Collection[str]) -> bool:
     (A broker's transport and its result store may want a section each: ``redis`` and ``redis_results``.)
     """
     return name in plugins or any(name.startswith(f"{plugin}_") for plugin in plugins)
+
+
+def unknown_section(name: str, place: object, known: Collection[str]) -> ImproperlyConfigured:
+    """Return the error for a section that is none of the *known*, with the nearest."""
+    return ImproperlyConfigured(
+        f"unknown section {name!r}, in {place}: no installed plugin has this name{suggest(name, known)}"
+    )
 
 
 def build_section(
@@ -121,8 +128,6 @@ def check_sections(
     known = {*directory.section_names(), *registered}
     for name, entry in sections.items():
         if not is_section(name, known):
-            raise ImproperlyConfigured(
-                f"unknown section {name!r}, in {entry.origin}: no installed plugin has this name{suggest(name, known)}"
-            )
+            raise unknown_section(name, entry.origin, known)
         for settings in registered.get(name, ()) or (directory.section_classes(name) if name in known else ()):
             build_section(name, settings, registered.get(name, ()), effective, directory)

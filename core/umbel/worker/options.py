@@ -83,10 +83,11 @@ def resolve(
             f"the soft time limit ({soft} s) must be below the hard one ({hard} s), or the task never hears of it"
         )
     pool = _first(pool, conf.worker_pool)
+    processes = _concurrency(_first(concurrency, conf.worker_concurrency))
     return WorkerOptions(
         node=node_name(hostname),
         pool=str(pool),
-        concurrency=1 if pool == "solo" else _concurrency(_first(concurrency, conf.worker_concurrency)),
+        concurrency=1 if pool == "solo" else processes,
         prefetch_multiplier=_first(prefetch_multiplier, conf.worker_prefetch_multiplier),
         time_limit_s=hard,
         soft_time_limit_s=soft,

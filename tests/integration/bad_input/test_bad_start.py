@@ -45,6 +45,7 @@ def test_an_error_inside_the_application_is_shown_whole(project: Any) -> None:
     [
         (["-b", "sqlit:///x", "worker"], 78, "no transport named 'sqlit' is installed; did you mean 'sqlite'?"),
         (["-b", "rubbish", "worker"], 78, "rubbish"),
+        (["worker", "-P", "solo", "-c", "-2"], 78, "concurrency: expected a whole number of 1 or more, or auto; got"),
         (["--result-backend", "sqlit:///x", "worker"], 78, "no backend named 'sqlit' is installed; did you mean"),
         (["-b", "sqlite://host/x", "worker"], 78, "an SQLite file has no host"),
         (["--config", "no_such_config", "worker"], 78, "there is no configuration module 'no_such_config'"),
@@ -77,6 +78,7 @@ def test_a_misspelt_task_is_sent_with_a_warning(project: Any) -> None:
     ("line", "words"),
     [
         ("app.conf.task_alwys_eager = True", "unknown setting 'task_alwys_eager'"),
+        ("app.conf.update({'sqlit': {'synchronous': 'full'}})", "unknown section 'sqlit', in"),
         ("app.conf.worker_concurrency = 'x'", "worker_concurrency: expected a whole number or 'auto', got 'x'"),
         ("app.conf.update(task_soft_time_limit=9, task_time_limit=9)", "the soft limit must be the lower one"),
     ],
@@ -86,6 +88,17 @@ def test_a_wrong_setting_is_told_with_its_place(project: Any, line: str, words: 
     said = project.umbel("worker", code=78)
     assert words in said
     assert "Traceback" not in said
+
+
+def test_an_old_name_in_a_file_is_told_in_one_line(project: Any) -> None:
+    """The new name and the place, and nothing of the program's own code."""
+    (project.directory / "old.py").write_text("CELERYD_CONCURRENCY = 3\n")
+    said = project.umbel("--config", "old", "config", "worker_concurrency")
+    assert (
+        f"umbel: CELERYD_CONCURRENCY, in {project.directory}/old.py, is an old name: call it 'worker_concurrency'"
+        in said
+    )
+    assert "Warning" not in said
 
 
 def test_two_workers_of_one_name_are_told_and_both_work(project: Any) -> None:

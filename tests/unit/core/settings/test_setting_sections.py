@@ -127,7 +127,7 @@ def test_sections_that_nobody_has(conf):
     assert refusal(conf.check) == (
         "unknown section 'sqllite', in umbel.toml, line 4: no installed plugin has this name; did you mean 'sqlite'?"
     )
-    assert "unknown setting 'postgres.x'" in refusal(lambda: conf.update({"postgres": {"x": 1}}))
+    assert "unknown section 'postgres'" in refusal(lambda: conf.update({"postgres": {"x": 1}}))
     assert directory.imported == []
 
 
@@ -157,4 +157,6 @@ def test_the_hosts_plugins_are_the_sections(conf):
     sections = PluginSections(Host())
     assert {"memory", "sqlite", "json", "prefork"} <= set(sections.section_names())
     conf.use_plugins(sections)
-    assert "unknown setting 'sqlitee.x'" in refusal(lambda: conf.update({"sqlitee": {"x": 1}}))
+    said = refusal(lambda: conf.update({"sqlitee": {"x": 1}}))
+    assert "unknown section 'sqlitee'" in said
+    assert "did you mean 'sqlite'?" in said
