@@ -43,7 +43,7 @@ lint: $(VENV)/.developed  ## is it formatted, is the linter content?
 
 types: $(VENV)/.developed  ## mypy strict and pyright
 	$(BIN)/mypy $(TYPED)
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(RUN)
 
 architecture: $(VENV)/.developed  ## the tests that hold the house
 	$(RUN) -m pytest -q tests/architecture

@@ -16,7 +16,12 @@ def declared(tree):
     """Return the literal ``__all__`` of a module, or ``None``."""
     for node in tree.body:
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(target, ast.Name) and target.id == "__all__":
+        if (
+            isinstance(node, ast.Assign | ast.AnnAssign)
+            and isinstance(target, ast.Name)
+            and target.id == "__all__"
+            and node.value
+        ):
             return list(ast.literal_eval(node.value))
     return None
 

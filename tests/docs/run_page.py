@@ -37,8 +37,8 @@ def check_command(words):
     command, context, words = cli, click.Context(cli), list(words)
     while words:
         word = words.pop(0)
-        options = {name: option for option in command.params for name in (*option.opts, *option.secondary_opts)}
-        options.update(dict.fromkeys(("--help", "-h")))
+        known = [(name, option) for option in command.params for name in (*option.opts, *option.secondary_opts)]
+        options = {"--help": None, "-h": None, **dict(known)}
         name = word.partition("=")[0] if word.startswith("--") else word[:2]
         if word.startswith("-") and len(word) > 1:
             assert name in options, f"'{context.command_path}' has no option {name}"
@@ -59,7 +59,7 @@ def start_worker(words):
     ready, lines = threading.Event(), []
 
     def read():
-        for line in worker.stdout:
+        for line in worker.stdout or ():
             lines.append(line)
             if "ready" in line:
                 ready.set()

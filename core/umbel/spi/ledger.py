@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -18,6 +19,9 @@ _log = logging.getLogger("umbel.pool")
 _QUICK_NS = 5_000_000
 _AHEAD_NS = 20_000_000
 _MAX_AHEAD = 1000
+# A signal that comes in the instant before a thread blocks has its handler run when the thread wakes: see to it that it
+# does.
+_LOOK_S = 0.25
 
 
 class JobLedger:
@@ -137,10 +141,11 @@ class JobLedger:
         self._ring(when=self._is_cut)
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while not self._is_cut and not self._is_idle():
-            try:
-                bell.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
-            except Empty:
+            left_s = _LOOK_S if deadline is None else min(_LOOK_S, deadline - time.monotonic())
+            if left_s <= 0:
                 break
+            with contextlib.suppress(Empty):
+                bell.get(timeout=left_s)
         with self._cutting:
             for jobs in (self._waiting, self._running):
                 while jobs:

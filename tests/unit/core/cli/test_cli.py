@@ -133,6 +133,8 @@ def test_a_reader_that_goes_away_is_no_error():
         "LazyCommand.load = lambda self: command\nmain(['report'])"
     )
     producer = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert producer.stdout is not None
+    assert producer.stderr is not None
     producer.stdout.readline()
     producer.stdout.close()
     assert producer.stderr.read() == b""

@@ -23,6 +23,7 @@ class _Chord:
     parts: dict[str, ChordPart] = attrs.field(factory=dict)
     size: int | None = None  # told by any part
     completed_by: str | None = None
+    is_concluded: bool = False
 
 
 class _Store:
@@ -113,10 +114,16 @@ class DemoBackend(ResultBackend):
             chord.size = part.size if chord.size is None else chord.size
             if len(chord.parts) == chord.size:
                 chord.completed_by = part.task_id
-        if chord.completed_by != part.task_id:
+        if chord.completed_by != part.task_id or chord.is_concluded:
             return None
         ordered = sorted(chord.parts.values(), key=lambda one: (one.index is None, one.index or 0))
         return JoinedChord(part.group_id, ordered, part.body)
+
+    def conclude(self, group_ids: Sequence[str]) -> None:
+        with self._store.changed:
+            for group_id in group_ids:
+                if group_id in self._store.chords:
+                    self._store.chords[group_id].is_concluded = True
 
     def expire(self, before: float) -> int:
         with self._store.changed:

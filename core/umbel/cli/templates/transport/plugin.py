@@ -77,7 +77,7 @@ class DemoConsumer(Consumer):
         stored.deliveries += 1
         sent, count = stored.publication, stored.deliveries
         message = Message(stored.body, *json.loads(stored.message))
-        return Delivery(message, name, tag, sent.exchange, sent.routing_key, sent.priority, count, count > 1)
+        return Delivery(message, name, tag, sent.exchange, sent.routing_key, sent.priority or 0, count, count > 1)
 
     def settle(self, settlement: Settlement) -> None:
         with self._store.changed:
