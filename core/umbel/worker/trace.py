@@ -6,6 +6,7 @@ logged and change nothing [B1008].
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import time
@@ -79,6 +80,8 @@ class Tracer:
                 request.entered = plan.enters
                 value = await plan.entry(*request.args or (), **request.kwargs or {})
             except BaseException as error:
+                if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                    raise  # by the pool, which has told the worker what becomes of the task
                 return self._end(self._raised, plan, request, error, time.monotonic() - began, flags)
             return self._end(self._returned, plan, request, value, time.monotonic() - began, flags)
         finally:
@@ -288,3 +291,9 @@ class Tracer:
     ) -> bytes:
         packed = [self._queues.pack(publication) for publication in publications]
         return frames.encode_outcome(kind, metas, packed, parts, reason, report)
+
+
+def _is_cancelled() -> bool:
+    """Say whether the coroutine that runs was cancelled from outside; else the task raised the error by itself."""
+    running = asyncio.current_task()
+    return running is not None and running.cancelling() > 0

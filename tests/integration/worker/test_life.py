@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -73,6 +74,35 @@ def test_a_second_cold_stop_cuts_a_warm_one_short(umbel_app: Umbel, broker: Any)
     assert time.monotonic() - began < 15
     slow.go_on.set()
     assert len(broker.take()) == 1
+
+
+def test_coroutines_that_are_cut_off_have_not_failed(
+    umbel_app: Umbel, broker: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A cold stop cancels them; they go back and run again, so no handler hears of an error."""
+    begun = threading.Semaphore(0)
+    failed: list[str] = []
+
+    @umbel_app.task(on_failure=lambda self, *args: failed.append("failed"))
+    async def sleepy() -> None:
+        begun.release()
+        await asyncio.sleep(60)
+
+    @umbel_app.task
+    async def own() -> None:
+        raise asyncio.CancelledError("by itself")
+
+    with running(umbel_app, pool="asyncio") as worker:
+        with pytest.raises(Exception, match="by itself"):
+            own.delay().get(timeout=10)
+        result = sleepy.delay()
+        assert begun.acquire(timeout=10)
+        caplog.clear()
+        worker.stop(cold=True)
+    assert result.state == "PENDING"
+    assert failed == []
+    assert "raised unexpected" not in caplog.text
+    assert [delivery.message.headers["id"] for delivery in broker.take()] == [result.id]
 
 
 def test_a_stop_with_a_bound_gives_back_what_does_not_end(umbel_app: Umbel, broker: Any) -> None:
