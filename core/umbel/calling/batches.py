@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from umbel.calling.ids import new_id
+from umbel.calling.ids import new_ids
 from umbel.calling.options import build_call, check_arguments
 from umbel.model import Message, Publication
 
@@ -18,6 +18,8 @@ __all__ = ["Batch", "prepare_call"]
 
 #: What makes calls differ in more than their arguments and ids: then each is built on its own.
 _OF_ONE = ("task_id", "argsrepr", "kwargsrepr", "correlation_id", "root_id", "headers")
+
+_IDS_AT_ONCE = 64
 
 
 def prepare_call(
@@ -48,6 +50,7 @@ class Batch:
         self._check = task.parameters.check if task.typing else None
         self._route = app.router.route
         self._likeness: tuple[Destination, Publication, str, Any, bool] | None = None
+        self._ids: list[str] = []
         self._alike = (
             app.conf.task_protocol == 2  # protocol 1 has it all in the body
             and not task.has_shadow_name
@@ -94,7 +97,9 @@ class Batch:
         _, first, serializer, embed, is_root = likeness
         publisher = self._app.publisher
         like = first.message
-        task_id = new_id()
+        if not self._ids:
+            self._ids = new_ids(_IDS_AT_ONCE)
+        task_id = self._ids.pop()
         headers = like.headers.copy()
         headers["id"] = task_id
         if is_root:

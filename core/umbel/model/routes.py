@@ -10,7 +10,7 @@ import attrs
 __all__ = ["Route", "RouteQuery"]
 
 
-@attrs.frozen
+@attrs.define(eq=False)  # made for every call that is sent
 class RouteQuery:
     """A call that looks for its queue: the task's *name*, its arguments, and the options given so far."""
 
