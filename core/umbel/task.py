@@ -13,6 +13,7 @@ from umbel.context import Context, Frame, pop_frame, push_frame, top_frame
 from umbel.current import current_app
 from umbel.task_handlers import TaskHandlers
 from umbel.task_signatures import TaskSignatures
+from umbel.task_workflows import TaskWorkflows
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -30,7 +31,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Task(TaskHandlers, TaskSignatures, Generic[P, R]):
+class Task(TaskHandlers, TaskWorkflows, TaskSignatures, Generic[P, R]):
     """A function that can be called elsewhere, and its options. One object per application, name and process.
 
     Made by ``@app.task``, or a class of its own with a method ``run``, given to ``app.register_task``. What a task does

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from umbel.canvas.signature import Signature
@@ -35,15 +35,3 @@ class TaskSignatures(TaskAttributes):
     def si(self, *args: Any, **kwargs: Any) -> Signature:
         """Like :meth:`s`, but it takes no further arguments: not the result of the step before."""
         return Signature(self.name, args, kwargs, app=self.app, immutable=True)
-
-    def map(self, items: Iterable[Any]) -> Signature:
-        """Return a call that runs this task for each of *items*, one after the other, in one go."""
-        return self.app.signature("celery.map", kwargs={"task": self.s(), "it": list(items)})
-
-    def starmap(self, items: Iterable[Sequence[Any]]) -> Signature:
-        """Like :meth:`map`; each item is a list of arguments."""
-        return self.app.signature("celery.starmap", kwargs={"task": self.s(), "it": list(items)})
-
-    def chunks(self, items: Iterable[Sequence[Any]], n: int) -> Signature:
-        """Return a group of calls, each of which runs *n* of *items* (lists of arguments)."""
-        return self.app.workflows.chunked(self.s(), items, n)

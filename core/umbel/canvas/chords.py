@@ -25,8 +25,9 @@ from umbel.states import FAILURE, SUCCESS
 
 if TYPE_CHECKING:
     from umbel.app import Umbel
+    from umbel.results import ResultSet
 
-__all__ = ["after_end", "chord_body", "chord_part"]
+__all__ = ["after_end", "chord_body", "chord_part", "end_chord"]
 
 logger = logging.getLogger(__name__)
 
@@ -198,6 +199,23 @@ def chord_body(app: Umbel, joined: JoinedChord) -> Commit:
         )
     except Exception as error:  # a result that cannot be an argument, a queue that does not exist, a router that raised
         return _fail_body(app, joined, body, ChordError(f"the body cannot be called with the results: {error!r}"))
+
+
+def end_chord(app: Umbel, group_id: str, body: Mapping[str, Any], members: ResultSet) -> None:
+    """End a chord that somebody else has counted, when all *members* have ended: send its body, or store its failure."""
+    serializer = app.conf.result_serializer
+    parts = []
+    for index, leaf in enumerate(members.leaves()):
+        value = leaf.result
+        value = exception_to_wire(value, is_plain) if isinstance(value, BaseException) else value
+        parts.append(ChordPart(group_id, leaf.id, index, leaf.state, _pack(app, value, serializer), b""))
+    waiting: list[JoinedChord] = [JoinedChord(group_id, parts, _pack(app, body, serializer))]
+    while waiting:
+        ended = chord_body(app, waiting.pop())
+        if ended.publications:
+            app.publisher.send(ended.publications)
+        app.backend.store(ended.metas)
+        waiting.extend(app.backend.join(ended.parts))
 
 
 def _fail_body(app: Umbel, joined: JoinedChord, body: Mapping[str, Any], error: ChordError) -> Commit:

@@ -83,6 +83,8 @@ class chain(_Composed):
     def __or__(self, other: Any) -> Signature:  # type: ignore[override]
         if not isinstance(other, Mapping):
             return NotImplemented
+        if self.options:  # they are about this chain's own end, or all of its own steps
+            return chain(self, other, app=self._app)
         made = copy.copy(self)
         made.kwargs["tasks"] = [*self.kwargs["tasks"], *_steps(other)]
         return made
@@ -143,6 +145,16 @@ class group(_Composed):
         for task in tasks:
             task.link_error(errback)
         return errback
+
+    def skew(self, start: float = 1.0, stop: float | None = None, step: float = 1.0) -> Self:
+        """Start the members one after the other: the first *start* seconds after it is sent, each next one *step*
+        seconds later, none later than *stop*. In place; return itself.
+        """
+        self.kwargs["tasks"] = tasks = self.parts
+        for index, task in enumerate(tasks):
+            countdown = start + index * step
+            task.set(countdown=countdown if stop is None else min(countdown, stop))
+        return self
 
     def __repr__(self) -> str:
         return f"group({self.parts!r})"
@@ -250,8 +262,9 @@ class chord(_Composed):
 
 
 def _steps(value: Mapping[str, Any]) -> list[Any]:
-    """Return the steps of a chain, or the one thing itself."""
-    return list(value["kwargs"]["tasks"]) if value.get("subtask_type") == "chain" else [value]
+    """Return the steps of a chain, or the one thing itself, such as a chain with options of its own."""
+    is_bare = not (value.get("options") or value.get("args") or value.get("immutable"))
+    return list(value["kwargs"]["tasks"]) if value.get("subtask_type") == "chain" and is_bare else [value]
 
 
 Signature.types.update(chain=chain, group=group, chord=chord)

@@ -11,8 +11,8 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from umbel.calling.links import as_signatures
-from umbel.canvas.fields import SignatureFields
+from umbel.calling.links import as_signatures, refuse_circle
+from umbel.canvas.stamping import Stampable
 from umbel.current import current_app
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Signature", "as_signature_list", "maybe_signature", "signature"]
 
 
-class Signature(SignatureFields):
+class Signature(Stampable):
     """A call of one task. See the module's docstring; :func:`signature` makes them, ``task.s(...)`` too."""
 
     #: ``subtask_type`` -> class, for those that are composed of others.
@@ -175,6 +175,7 @@ class Signature(SignatureFields):
         return self
 
     def _append(self, option: str, callback: Signature) -> Signature:
+        refuse_circle(self, callback, option)
         linked = as_signatures(self.options.get(option)) or []
         if callback not in linked:
             self.options[option] = [*linked, callback]

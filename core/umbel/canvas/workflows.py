@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from umbel.calling.options import check_options
 from umbel.calling.sending import add_child, prepare_planned, publish
-from umbel.canvas.composed import group
 from umbel.canvas.freezing import Frozen, chain_steps, freeze, single_tasks
 from umbel.canvas.planning import PlannedCall, plan
 from umbel.canvas.signature import Signature, as_signature_list
@@ -104,14 +103,3 @@ class Workflows:
     def steps_of(self, signature: Mapping[str, Any]) -> list[Signature]:
         """Return the steps of a chain as they are sent: inner chains dissolved, groups in the middle made chords."""
         return as_signature_list(chain_steps(signature), self._app)
-
-    def chunked(self, signature: Signature, items: Iterable[Sequence[Any]], n: int) -> group:
-        """Return a group of ``celery.starmap`` calls of *n* items each."""
-        if n < 1:
-            raise ValueError(f"chunks: expected at least 1 item a call, got {n!r}")
-        rows = list(items)
-        parts = (rows[at : at + n] for at in range(0, len(rows), n))
-        return group(
-            [Signature("celery.starmap", kwargs={"task": signature, "it": part}, app=self._app) for part in parts],
-            app=self._app,
-        )

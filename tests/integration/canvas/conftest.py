@@ -43,7 +43,7 @@ class Tasks:
         return app.task(name="add")(lambda x, y: x + y)
 
     def _total(self, app: Umbel) -> Any:
-        return app.task(name="total")(lambda numbers: sum(numbers))
+        return app.task(name="total")(sum)
 
     def _ident(self, app: Umbel) -> Any:
         return app.task(name="ident")(lambda value: value)
@@ -103,5 +103,3 @@ def until() -> Callable[..., None]:
             time.sleep(0.005)
 
     return wait
-
-

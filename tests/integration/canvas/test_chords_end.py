@@ -76,7 +76,7 @@ def test_a_member_without_a_result_ends_the_chord_and_what_is_around_it(
     }[where]
     body = chain(ident.s(), ident.s()).on_error(tasks.handle.s())
     result = chord([ident.s(0), member, ident.s(2)], body).apply_async()
-    with pytest.raises(ChordError, match="Dependency .* raised"):
+    with pytest.raises(ChordError, match=r"Dependency .* raised"):
         umbel_app.AsyncResult(result.id).get(timeout=SOON_S)
     assert umbel_app.AsyncResult(result.parent.id).state == "FAILURE"
     assert tasks.wait(1) == [("handle", result.parent.id, "ChordError")]

@@ -1,0 +1,1 @@
+"""Things beside the main road, under the names that Celery gives them."""
