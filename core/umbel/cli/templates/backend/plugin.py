@@ -112,7 +112,8 @@ class DemoBackend(ResultBackend):
         if chord.completed_by is None:
             chord.parts.setdefault(part.task_id, part)
             chord.size = part.size if chord.size is None else chord.size
-            if len(chord.parts) == chord.size:
+            added = sum(one.extra for one in chord.parts.values())
+            if chord.size is not None and len(chord.parts) >= chord.size + added:
                 chord.completed_by = part.task_id
         if chord.completed_by != part.task_id or chord.is_concluded:
             return None
