@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from umbel.canvas.batched import chunks, xmap, xstarmap
-from umbel.canvas.replacing import add_to_chord, replacement, send_replacement
 from umbel.canvas.signature import Signature
 
 if TYPE_CHECKING:
@@ -46,10 +45,14 @@ class TaskWorkflows:
         the chain and the place in a chord are its own. It is sent with the commit that acknowledges this call: both
         happen, or this call runs again. Outside of a worker it is run at once and its value returned.
         """
+        from umbel.canvas.replacing import replacement  # for start-up: only running tasks need it
+
         return self.on_replace(replacement(self.request, sig))
 
     def on_replace(self, sig: Signature) -> Any:
         """Called by :meth:`replace` with the finished signature: sends it, and raises ``Ignore`` to end this call."""
+        from umbel.canvas.replacing import send_replacement  # as above
+
         return send_replacement(self, self.request, sig)  # type: ignore[arg-type]  # it is a part of Task
 
     def add_to_chord(self, sig: Mapping[str, Any], lazy: bool = False) -> Member | Signature:
@@ -58,4 +61,6 @@ class TaskWorkflows:
         It is sent when this call has succeeded, and its result stands behind those of the header in the body's list.
         With *lazy* it is returned as a signature instead, for the caller to send. ``ValueError`` outside of a chord.
         """
+        from umbel.canvas.replacing import add_to_chord  # as above
+
         return add_to_chord(self, self.request, sig, lazy)  # type: ignore[arg-type]  # it is a part of Task

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from umbel.canvas.batched import chunks
-from umbel.canvas.chords import end_chord
 from umbel.canvas.composed import chain, chord, group
 from umbel.canvas.signature import maybe_signature
 
@@ -99,4 +98,6 @@ def _add_unlock(app: Umbel) -> None:
         if not members.ready():
             pause = app.conf.result_chord_retry_interval if interval is None else interval
             raise task.retry(countdown=pause, max_retries=max_retries)
+        from umbel.canvas.chords import end_chord  # brings the protocol: for start-up, few programs come here
+
         end_chord(app, group_id, callback, members)

@@ -12,7 +12,6 @@ from umbel.canvas.planning import PlannedCall, plan
 from umbel.canvas.signature import Signature, as_signature_list
 from umbel.exceptions import BackendError
 from umbel.model import Publication
-from umbel.results.flows import save_flow
 
 if TYPE_CHECKING:
     from umbel.app import Umbel
@@ -69,14 +68,21 @@ class Workflows:
                 flows.append((frozen, result))
             results.append(result)
         publications = self.prepare_calls(planned)
-        for frozen, result in flows:
-            save_flow(self._app, result, {task["options"]["task_id"]: task["task"] for task in single_tasks(frozen)})
+        self._keep_flows(flows)
         if publications:
             publish(self._app.publisher, publications, sending)
         if options.get("add_to_parent", True):
             for result in results:
                 add_child(result)
         return results
+
+    def _keep_flows(self, flows: Sequence[tuple[Frozen, Member]]) -> None:
+        if flows:
+            from umbel.results.flows import save_flow  # for start-up: with result_extended alone
+
+            for frozen, result in flows:
+                names = {task["options"]["task_id"]: task["task"] for task in single_tasks(frozen)}
+                save_flow(self._app, result, names)
 
     @property
     def _keeps_flows(self) -> bool:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from umbel import exceptions
-from umbel.results.graphs import ResultGraph, build_graph
 
 if TYPE_CHECKING:
+    from umbel.results.graphs import ResultGraph
     from umbel.results.sets import Member
 
 __all__ = ["ResultTree"]
@@ -60,6 +60,8 @@ class ResultTree:
         Raises :class:`~umbel.exceptions.IncompleteStream` where a task has not ended, and so may make more calls,
         unless *intermediate* is on. *formatter* is of Celery's drawing, and ignored.
         """
+        from umbel.results.graphs import build_graph  # for start-up: only who draws needs it
+
         return build_graph(self, intermediate=intermediate)  # type: ignore[arg-type]  # mixed into AsyncResult alone
 
     @property

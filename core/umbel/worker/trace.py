@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from umbel import signals
@@ -146,8 +146,8 @@ class Tracer:
         report = make_report(plan, request, runtime_s, value, None) if flags & frames.REPORT else None
         if meta is None and not publications and part is None and report is None:
             return frames.DONE
-        parts = () if part is None else (part,)
-        return self._encode(frames.SUCCEEDED, () if meta is None else (meta,), publications, parts, None, report)
+        ended = Commit(list(publications), [], [] if part is None else [part])
+        return self._encode(frames.SUCCEEDED, meta, ended, None, report)
 
     def _raised(self, plan: TaskPlan, request: Context, error: BaseException, runtime_s: float, flags: int) -> bytes:
         if isinstance(error, Ignore):
@@ -182,7 +182,7 @@ class Tracer:
         meta = self._epilogue(plan, request, FAILURE, error, einfo, meta)
         report = make_report(plan, request, 0.0, error, einfo) if flags & frames.REPORT else None
         reason = "timeout" if isinstance(error, SoftTimeLimitExceeded) else None
-        return self._encode_end(frames.FAILED, meta, ended, reason, report)
+        return self._encode(frames.FAILED, meta, ended, reason, report)
 
     def _retried(self, plan: TaskPlan, request: Context, error: Retry, einfo: ExceptionInfo, flags: int) -> bytes:
         cause = error.exc if error.exc is not None else error
@@ -194,7 +194,7 @@ class Tracer:
             guard(plan, "on_retry", plan.on_retry, cause, request.id, request.args, request.kwargs, einfo)
         meta = self._epilogue(plan, request, RETRY, cause, einfo, meta)
         report = make_report(plan, request, 0.0, cause, einfo) if flags & frames.REPORT else None
-        return self._encode(frames.RETRIED, () if meta is None else (meta,), request.outbox or (), (), None, report)
+        return self._encode(frames.RETRIED, meta, Commit(list(request.outbox or ())), None, report)
 
     def _ignored(self, plan: TaskPlan, request: Context, error: Ignore, flags: int) -> bytes:
         plan.logger.info("Task %s[%s] ignored", request.task, request.id)
@@ -202,7 +202,7 @@ class Tracer:
         # What took its place has its chain and chord too; else nothing will ever come of them.
         ended = Commit() if request.replaced else after_end(self._app, request, FAILURE, error, errbacks=False)
         ended.publications.extend(request.outbox or ())
-        return self._encode_end(frames.IGNORED, None, ended, None, None)
+        return self._encode(frames.IGNORED, None, ended, None, None)
 
     def _rejected(self, plan: TaskPlan, request: Context, error: Reject) -> bytes:
         plan.logger.warning("Task %s[%s] %s", request.task, request.id, text_of(error))
@@ -211,7 +211,7 @@ class Tracer:
         kind = frames.REQUEUED if error.requeue else frames.REJECTED
         # A message that goes back comes again, and with it what waits for it.
         ended = Commit() if error.requeue else after_end(self._app, request, FAILURE, error, errbacks=False)
-        return self._encode_end(kind, None, ended, reason, None)
+        return self._encode(kind, None, ended, reason, None)
 
     def _internal_error(self, plan: TaskPlan, request: Context, error: Exception, flags: int) -> bytes:
         """End a task on which this module, or a plugin under it, failed: the fault is shown and nothing is stuck."""
@@ -231,7 +231,7 @@ class Tracer:
             )
         request.children = []
         meta = self._metas.make(request, FAILURE, error, einfo.traceback) if plan.keeps_failure(request) else None
-        return self._encode_end(frames.FAILED, meta, after_end(self._app, request, FAILURE, error), None, None)
+        return self._encode(frames.FAILED, meta, after_end(self._app, request, FAILURE, error), None, None)
 
     # -- around the ends ----------------------------------------------------------------------------------------------
 
@@ -274,23 +274,12 @@ class Tracer:
             return plan.has_own_backend  # no other way leads there; the commit would put it into the wrong store
         return True
 
-    def _encode_end(
+    def _encode(
         self, kind: str, meta: TaskMeta | None, ended: Commit, reason: str | None, report: tuple[Any, ...] | None
     ) -> bytes:
         metas = ended.metas if meta is None else [meta, *ended.metas]
-        return self._encode(kind, metas, ended.publications, ended.parts, reason, report)
-
-    def _encode(
-        self,
-        kind: str,
-        metas: Sequence[TaskMeta],
-        publications: Sequence[Publication],
-        parts: Sequence[ChordPart],
-        reason: str | None,
-        report: tuple[Any, ...] | None,
-    ) -> bytes:
-        packed = [self._queues.pack(publication) for publication in publications]
-        return frames.encode_outcome(kind, metas, packed, parts, reason, report)
+        packed = [self._queues.pack(publication) for publication in ended.publications]
+        return frames.encode_outcome(kind, metas, packed, ended.parts, reason, report)
 
 
 def _is_cancelled() -> bool:
