@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from umbel.cli.result import show_result
 from umbel.cli.session import Session
 from umbel.exceptions import ImproperlyConfigured
 from umbel.suggestions import suggest
@@ -71,7 +72,7 @@ def _seconds_or_time(context: click.Context, parameter: click.Parameter, value: 
 def command(
     session: Session, /, name: str, args: list[Any], kwargs: dict[str, Any], wait_s: float | None, **options: Any
 ) -> int:
-    """Call the task NAME and print the id of the call."""
+    """Call the task NAME and print the id of the call, or with --wait what became of it; exit with 1 when it has failed."""
     app = session.app
     _warn_of_unknown(app, name)
     given = {option: value for option, value in options.items() if value is not None}
@@ -82,9 +83,8 @@ def command(
     if wait_s is None:
         click.echo(result.id)
         return 0
-    value = result.get(timeout=wait_s)
-    click.echo(json.dumps(value, default=repr))
-    return 0
+    result.get(timeout=wait_s, propagate=False)
+    return show_result(result)
 
 
 def _warn_of_unknown(app: Any, name: str) -> None:

@@ -10,7 +10,7 @@ import click
 from umbel.cli.session import Session
 from umbel.exceptions import UmbelError
 
-__all__ = ["command"]
+__all__ = ["command", "exit_code", "show_result"]
 
 
 @click.command("result")
@@ -34,15 +34,26 @@ def command(session: Session, task_id: str, task: str | None, traceback: bool, w
             result.get(timeout=wait_s, propagate=False)
         except TimeoutError as error:
             raise UmbelError(f"task {task_id} has not ended within {wait_s} s") from error
-    state = result.state
     if traceback:
-        click.echo(result.traceback or f"no traceback: the state is {state}")
-    elif state == "SUCCESS":
+        click.echo(result.traceback or f"no traceback: the state is {result.state}")
+        return exit_code(result)
+    return show_result(result)
+
+
+def show_result(result: Any) -> int:
+    """Print what became of a task and return the exit code that says it."""
+    state = result.state
+    if state == "SUCCESS":
         click.echo(json.dumps(result.result, default=repr))
     elif result.failed() or state == "REVOKED":
         click.echo(f"{state}: {result.result!r}")
     else:
         click.echo(f"{state}: not ended" + (" or not known" if state == "PENDING" else ""))
+    return exit_code(result)
+
+
+def exit_code(result: Any) -> int:
+    """Return 0 for a success, 2 for a task that has not ended, else 1."""
     if not result.ready():
         return 2
     return 0 if result.successful() else 1

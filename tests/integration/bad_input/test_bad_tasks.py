@@ -79,6 +79,15 @@ def test_a_task_that_exits_fails_alone(tasks: Any) -> None:
     assert f"{gone.id}  proj.leave  celery  crashed" in tasks.umbel("parked", "list")
 
 
+def test_the_command_line_tells_a_failure_as_such(tasks: Any) -> None:
+    """Its own traceback would say nothing; the task's is there for who asks."""
+    with tasks.start("-c", "1"):
+        said = tasks.umbel("call", "proj.add", "-a", '[1, "x"]', "-w", "20", code=1)
+        assert said.startswith("FAILURE: TypeError(")
+        assert "Traceback" not in said
+        assert tasks.umbel("call", "proj.add", "-a", "[1, 2]", "-w", "20") == "3"
+
+
 def test_a_segfault_names_its_signal(tasks: Any) -> None:
     tasks.write(TASKS + "app.conf.task_reject_on_worker_lost = False\n")
     with tasks.start("-c", "1"):
