@@ -10,7 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
+from umbel.spi import Transport
+from umbel.testing.proxy import TcpProxy
+from umbel.testing.servers import Server, free_port
 from umbel.testing.transports import TransportContract
 from umbel_transport_filesystem.names import folder_name
 
@@ -72,6 +76,53 @@ class TestSqlite(TransportContract):
             connection.execute("BEGIN EXCLUSIVE")
             yield
             connection.execute("ROLLBACK")
+
+
+class BehindProxy(TransportContract):
+    """A server that is shared by all tests, behind a proxy that cuts and holds connections."""
+
+    url_through = ""
+
+    @contextlib.contextmanager
+    def proxied(self, server: Server) -> Iterator[str]:
+        with TcpProxy("127.0.0.1", server.port) as self.proxy:
+            yield self.url_through.format(port=self.proxy.port)
+
+    def cut_connection(self, transport: Transport) -> None:
+        assert self.proxy.cut()
+
+    @contextlib.contextmanager
+    def slow_store(self) -> Iterator[None]:
+        with self.proxy.holding():
+            yield
+
+    def unreachable_url(self) -> str:
+        return self.url_through.replace("127.0.0.1", "user:s3cret@127.0.0.1").format(port=free_port())
+
+
+class TestRedis(BehindProxy):
+    plugin = "redis"
+    url_through = "redis://127.0.0.1:{port}/0"
+
+    @pytest.fixture
+    def transport_url(self, redis_server: Server) -> Iterator[str]:
+        self.server = redis_server
+        with self.proxied(redis_server) as url:
+            yield url
+
+    def inject_garbage(self, queue: str, data: bytes) -> None:
+        with redis.Redis(port=self.server.port) as client:
+            client.lpush(queue, data)
+
+
+class TestAmqp(BehindProxy):
+    plugin = "amqp"
+    url_through = "amqp://127.0.0.1:{port}//"
+
+    @pytest.fixture
+    def transport_url(self, rabbitmq_server: Server) -> Iterator[str]:
+        with self.proxied(rabbitmq_server) as url:
+            yield url
 
 
 def test_the_filesystem_transport_leaves_nothing_behind(tmp_path: Path) -> None:

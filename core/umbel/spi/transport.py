@@ -18,8 +18,11 @@ class TransportCapabilities:
     """What a transport can do; everything is false unless it is declared, and what is declared is tested.
 
     * ``fanout``: a queue bound to an exchange of kind ``fanout`` (or ``topic``) gets its own copy of each message.
+    * ``keeps_broadcasts``: such a copy waits for a queue whose consumer is away.
     * ``priorities``: a higher ``Publication.priority`` is delivered sooner.
+    * ``priority_levels``: how many priorities it can tell apart (10: all; 4: 9, 6, 3 and 0, and none between).
     * ``delayed_delivery``: a message is not delivered before its ``deliver_at``; it waits in the store.
+    * ``counts_delayed``: ``count`` and ``purge`` see what is not yet due.
     * ``durable``: messages outlive every process, and a restart of the store.
     * ``many_processes``: processes that use the same URL share the queues.
     * ``leases``: when a consumer's process dies its messages are free again within seconds.
@@ -30,8 +33,11 @@ class TransportCapabilities:
     """
 
     fanout: bool = False
+    keeps_broadcasts: bool = False
     priorities: bool = False
+    priority_levels: int = 10
     delayed_delivery: bool = False
+    counts_delayed: bool = False
     durable: bool = False
     many_processes: bool = False
     leases: bool = False
@@ -116,7 +122,10 @@ class Transport(ABC):
 
     @abstractmethod
     def count(self, queues: Sequence[str]) -> Sequence[int]:
-        """Return how many messages wait in each of *queues* (due and not yet due, unclaimed; 0 for an unknown queue)."""
+        """Return how many messages wait in each of *queues*, unclaimed (0 for an unknown queue).
+
+        Those not yet due are counted where the transport has ``counts_delayed``.
+        """
 
     @abstractmethod
     def purge(self, queue: str) -> int:

@@ -23,8 +23,10 @@ __all__ = ["CAPABILITIES", "FilesystemConsumer", "FilesystemTransport"]
 
 CAPABILITIES = TransportCapabilities(
     fanout=True,
+    keeps_broadcasts=True,
     priorities=True,
     delayed_delivery=True,
+    counts_delayed=True,
     durable=True,
     many_processes=True,
     leases=True,

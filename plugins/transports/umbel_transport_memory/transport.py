@@ -15,8 +15,10 @@ __all__ = ["CAPABILITIES", "MemoryConsumer", "MemoryTransport"]
 
 CAPABILITIES = TransportCapabilities(
     fanout=True,
+    keeps_broadcasts=True,
     priorities=True,
     delayed_delivery=True,
+    counts_delayed=True,
     counts_deliveries=True,
     settle_from_any_connection=True,
     expires_messages=True,

@@ -5,7 +5,8 @@ redis-py's ``Connection`` is used below its ``Redis`` client: the client costs a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -86,6 +87,21 @@ class Link:
     def fileno(self) -> int:
         """Return the descriptor to select on (the driver has no public name for its socket)."""
         return int(self._connection._sock.fileno())
+
+    @contextlib.contextmanager
+    def within(self, timeout_s: float) -> Iterator[None]:
+        """Let each answer inside take *timeout_s* at most, where the settings allow more."""
+        sock = self._connection._sock  # the driver has no public way to change it
+        before = None if sock is None else sock.gettimeout()
+        if sock is None or (before is not None and before <= timeout_s):
+            yield
+            return
+        sock.settimeout(timeout_s)
+        try:
+            yield
+        finally:
+            if sock is self._connection._sock:
+                sock.settimeout(before)
 
     def call(self, *command: Any) -> Any:
         """Send one command and return its answer."""

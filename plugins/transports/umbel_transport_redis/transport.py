@@ -24,7 +24,9 @@ __all__ = ["CAPABILITIES", "RedisTransport"]
 CAPABILITIES = TransportCapabilities(
     fanout=True,
     priorities=True,
+    priority_levels=4,
     delayed_delivery=True,
+    counts_delayed=True,
     durable=True,
     many_processes=True,
     leases=True,
@@ -96,11 +98,12 @@ class RedisTransport(Transport, JointTransport):
 
     def publish(self, publications: Sequence[Publication], timeout_s: float) -> None:
         """Push into the lists, in one transaction when there is more than one command."""
-        commands = self._pushes(publications)
-        if len(commands) == 1:
-            self.link.call(*commands[0])
-        elif commands:
-            self.link.call_many([("MULTI",), *commands, ("EXEC",)])
+        with self.link.within(timeout_s):
+            commands = self._pushes(publications)
+            if len(commands) == 1:
+                self.link.call(*commands[0])
+            elif commands:
+                self.link.call_many([("MULTI",), *commands, ("EXEC",)])
 
     def consume(self, queues: Sequence[Queue], prefetch: int, name: str) -> Consumer:
         """Return a consumer with connections of its own."""
@@ -170,7 +173,7 @@ class RedisTransport(Transport, JointTransport):
             step = names.step_of(priority)
             wire_priority = names.wire_priority(priority)
             for name in self._routes.queues_for(self.link, publication):
-                if name == publication.routing_key or not publication.exchange:
+                if not publication.exchange:
                     envelope = encode(publication, "", name, wire_priority)
                 else:
                     envelope = encode(publication, publication.exchange, publication.routing_key, wire_priority)

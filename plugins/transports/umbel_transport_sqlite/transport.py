@@ -26,8 +26,10 @@ class SqliteTransport(Transport, JointTransport):
 
     capabilities: ClassVar[TransportCapabilities] = TransportCapabilities(
         fanout=True,
+        keeps_broadcasts=True,
         priorities=True,
         delayed_delivery=True,
+        counts_delayed=True,
         durable=True,
         many_processes=True,
         leases=True,

@@ -110,6 +110,7 @@ class ClaimingTests(TransportStage):
         assert time.monotonic() - started < self.lateness_s + 1.0
         child.call("settle", queue=queue.name)
         assert child.call("publish", queue=queue.name, bodies=["2"]) == 1
+        child.close()  # a broker that pushes may have given it to the child
         assert self.drain(self.consumer(queue)) == [b"2"]
 
     def test_prefetch_is_the_most_that_is_held(self) -> None:

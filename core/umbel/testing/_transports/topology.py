@@ -29,7 +29,7 @@ class TopologyTests(TransportStage):
             pytest.skip(f"{type(self.transport).__name__} does not route exchanges of kind {kind!r}")
         return Exchange(name=self.name(f"exchange-{kind}"), kind=kind)
 
-    @needs("fanout")
+    @needs("fanout", "keeps_broadcasts")
     def test_a_fanout_exchange_gives_each_queue_its_own_copy(self) -> None:
         exchange = self.exchange("fanout")
         queues = [self.bound(name, exchange) for name in ("a", "b", "c")]
@@ -50,7 +50,7 @@ class TopologyTests(TransportStage):
         self.send(exchange, "", b"1")
         assert [bodies(self.receive(consumer, 1)) for consumer in consumers] == [[b"1"], [b"1"]]
 
-    @needs("fanout")
+    @needs("fanout", "keeps_broadcasts")
     def test_two_consumers_of_one_copy_share_it(self) -> None:
         exchange = self.exchange("fanout")
         queue = self.bound("a", exchange)
@@ -120,7 +120,7 @@ class TopologyTests(TransportStage):
         self.transport.publish([publication], PUBLISH_TIMEOUT_S)
         assert self.drain(self.consumer(queue)) == [b"1"]
 
-    @needs("fanout")
+    @needs("fanout", "keeps_broadcasts")
     def test_a_deleted_queue_gets_no_more_copies(self) -> None:
         exchange = self.exchange("fanout")
         kept, gone = self.bound("kept", exchange), self.bound("gone", exchange)
