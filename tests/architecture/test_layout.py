@@ -55,7 +55,8 @@ def test_the_lists_of_roots_agree(house):
 
 
 def test_each_package_is_typed(house):
-    packages = [house.root / "core/umbel", *(modules[name].parent for name, (_, modules) in house.plugins.items())]
+    folders = [house.root / "plugins" / folder / name for name, (folder, _) in house.plugins.items()]
+    packages = [house.root / "core/umbel", *folders]
     assert [str(package) for package in packages if not (package / "py.typed").is_file()] == []
 
 
