@@ -137,11 +137,12 @@ class Intake:
     def _run(self) -> None:
         while not self._closing.is_set():
             transport: Transport | None = None
+            lost: OperationalError | None = None
             try:
                 transport = self._connect()
                 self._consume(transport)
             except OperationalError as error:
-                self._lost(error)
+                lost = error
             except Exception as error:  # not the connection: going on would hide a fault of ours or of the plugin
                 logger.critical("the intake failed", exc_info=True)
                 self._fatal(f"the intake failed: {error!r}")
@@ -149,6 +150,8 @@ class Intake:
                 self._closing.set()
             finally:
                 self._disconnect(transport)
+            if lost is not None:  # after what was open is closed: what it held is free while this waits
+                self._lost(lost)
 
     def _connect(self) -> Transport:
         transport = self._app.open_transport()
@@ -165,7 +168,6 @@ class Intake:
         self.reconnects += 1 if self._was_connected else 0
         self._consumer = consumer
         self.is_connected = self._was_connected = True
-        self._backoff.reset()
         logger.info("Connected to %s", mask_url(self._app.broker_url))
         self._ready(transport)
         return transport
@@ -221,6 +223,7 @@ class Intake:
             room = 0 if self._paused else self._room()
             if room > 0:
                 deliveries = consumer.receive(room, max(0.0, extend_at - now))
+                self._backoff.reset()  # only now: a broker that takes connections and breaks them is not back
                 if deliveries:
                     self._hand_on(deliveries, consumer, transport)
             elif not self._requests:
