@@ -43,11 +43,10 @@ class Node:
         self.process = subprocess.Popen(
             [*UMBEL, "-A", "proj", "worker", "-l", "info", *options],
             cwd=directory,
-            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={**os.environ, **environment},
-            **popen,
+            **{"stdin": subprocess.DEVNULL, **popen},
         )
         self.text = ""
         self._has_ended = False

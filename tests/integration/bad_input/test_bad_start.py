@@ -145,3 +145,51 @@ def test_a_pid_file_of_a_living_process_keeps_the_second_away(project: Any) -> N
         with project.start("-c", "1", "--pidfile", "w.pid") as second:
             second.wait_for("which is gone; replaced")
             assert project.works()
+
+
+def test_help_and_version_need_no_configuration(project: Any) -> None:
+    """[B1116] not even one that could be read."""
+    (project.directory / "umbel.toml").write_text("this is = = no toml\n")
+    project.write("raise RuntimeError\n")
+    for arguments in (
+        ["--help"],
+        ["--version"],
+        ["worker", "--help"],
+        ["call", "--help"],
+        ["parked", "list", "--help"],
+    ):
+        said = project.umbel(*arguments)
+        assert said.startswith(("Usage: umbel", "umbel 0."))
+
+
+def test_the_configuration_of_the_working_directory_is_read(project: Any) -> None:
+    """[B1138] the directory is entered first."""
+    elsewhere = project.directory / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "umbel.toml").write_text("worker_concurrency = 7\n")
+    (elsewhere / "there.py").write_text("from umbel import Umbel\napp = Umbel('there')\n")
+    assert "elsewhere/umbel.toml, line 1" in project.umbel("--workdir", "elsewhere", "config", app="there")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+def test_root_is_warned(project: Any) -> None:
+    """[B1126]"""
+    with project.start("-c", "1") as node:
+        node.wait_for("running as root: a task that is broken into owns this machine; use --uid")
+
+
+def test_a_closed_terminal_ends_a_worker_and_does_not_restart_it(project: Any) -> None:
+    """[B1145] HUP restarts a worker in the background; one on a terminal goes with it, and nothing is lost."""
+    controller, terminal = os.openpty()
+    try:
+        with project.start("-c", "1", stdin=terminal) as node:
+            result = project.send("add", 1, 1)
+            assert result.get(timeout=30) == 2
+            assert node.stop("HUP") == -signal.SIGHUP
+            assert node.text.count("ready.") == 1
+    finally:
+        os.close(controller)
+        os.close(terminal)
+    later = project.send("add", 2, 2)
+    with project.start("-c", "1"):
+        assert later.get(timeout=30) == 4

@@ -128,3 +128,42 @@ def test_whatever_is_printed_becomes_lines_of_the_log(tasks: Any) -> None:
         node.wait_for(r"WARNING/umbel-pool-0\] \\xff\x00 bytes\n")
         node.wait_for(r"WARNING/umbel-pool-0\] café 1 \\udcffx{200000}\n")
         assert tasks.works()
+
+
+def test_an_ignored_result_stays_ignored_when_its_process_dies(tasks: Any) -> None:
+    """[B993] and over the hard limit, too; the parked message is there all the same."""
+    tasks.write(TASKS + "leave.ignore_result = hang.ignore_result = True\n")
+    with tasks.start("-c", "2") as node:
+        gone, hung = tasks.send("leave", "os._exit"), tasks.send("hang")
+        node.wait_for(r"parked message proj\.leave")
+        node.wait_for(r"Hard time limit \(0\.5s\) exceeded for proj\.hang")
+        assert tasks.works()
+    assert (gone.state, hung.state) == ("PENDING", "PENDING")
+    assert gone.id in tasks.umbel("parked", "list")
+
+
+def test_a_worker_that_is_killed_loses_what_it_acknowledged_early_and_nothing_else(tasks: Any, until: Any) -> None:
+    """[B965]"""
+    tasks.write(
+        TASKS
+        + """
+def begin(name):
+    open(f"began-{name}", "a").write("x")
+    time.sleep(0 if os.path.exists("go-on") else 60)
+    return name
+
+late = app.task(name="proj.late")(lambda: begin("late"))
+early = app.task(name="proj.early", acks_late=False)(lambda: begin("early"))
+"""
+    )
+    began = [tasks.directory / f"began-{name}" for name in ("late", "early")]
+    with tasks.start("-c", "2") as node:
+        late, early = tasks.send("late"), tasks.send("early")
+        until(lambda: all(path.exists() for path in began), "both tasks have begun")
+        node.stop("KILL")
+    (tasks.directory / "go-on").touch()
+    with tasks.start("-c", "2"):
+        assert late.get(timeout=30) == "late"
+        assert tasks.works()
+    assert early.state == "PENDING"
+    assert [path.read_text() for path in began] == ["xx", "x"]
