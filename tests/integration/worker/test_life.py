@@ -40,7 +40,7 @@ class Slow:
 
 
 def test_a_warm_stop_finishes_what_runs_and_gives_back_the_rest(umbel_app: Umbel, broker: Any) -> None:
-    """[B964] [B967] [B977] nothing is lost, and what has not started is not counted as delivered."""
+    """[B964] [B967] [B976] [B977] nothing is lost, and what has not started is not counted as delivered."""
     slow = Slow(umbel_app)
     worker = running(umbel_app).start()
     worker.wait_until_ready()
@@ -262,7 +262,7 @@ def test_a_worker_may_give_up_at_start(umbel_app: Umbel, monkeypatch: pytest.Mon
 
 
 def test_results_wait_for_their_store(umbel_app: Umbel, monkeypatch: pytest.MonkeyPatch, until: Until) -> None:
-    """A store that is down delays results and acknowledgements; it loses none."""
+    """[B982] A store that is down delays results and acknowledgements; it loses none."""
 
     @umbel_app.task
     def fine(number: int) -> int:
@@ -336,7 +336,7 @@ def test_purge_before_the_start(umbel_app: Umbel) -> None:
 
 
 def test_long_tasks_are_not_hoarded(umbel_app: Umbel, broker: Any, until: Until) -> None:
-    """A worker claims what it can soon start, times the prefetch setting; the rest stays for others."""
+    """[B1031] A worker claims what it can soon start, times the prefetch setting; the rest stays for others."""
     slow = Slow(umbel_app)
     for number in range(40):
         slow.task.delay(number)
