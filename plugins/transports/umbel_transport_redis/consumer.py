@@ -28,6 +28,8 @@ _RECLAIM_EVERY_S = 1.0
 #: The pause between two looks when the server will not tell of changes (CLIENT TRACKING refused).
 _POLL_S = 0.05
 _PUT_BACK_BATCH = 200
+#: The most that one script claims: Lua has room for some 8,000 arguments of a call, two for each message.
+_MOST_AT_ONCE = 2000
 
 
 class RedisConsumer(Consumer):
@@ -77,7 +79,7 @@ class RedisConsumer(Consumer):
             if now >= self._reclaim_at:
                 self._reclaim_at = now + _RECLAIM_EVERY_S
                 self._reclaim()
-            deliveries, due_in_s = self._claim(max(1, limit)) if self._queues else ([], None)
+            deliveries, due_in_s = self._claim(min(max(1, limit), _MOST_AT_ONCE)) if self._queues else ([], None)
             if len(deliveries) < limit:
                 deliveries.extend(self._subscription.take(limit - len(deliveries)))
             if deliveries:
