@@ -152,7 +152,7 @@ class _Freezer:
         # Its id, its callbacks and its place in a group are those of its last step; the rest is asked of the first.
         options = frozen["options"]
         last = {name: options[name] for name in OF_THE_LAST if options.get(name) is not None}
-        first = {name: value for name, value in options.items() if name not in OF_THE_LAST and name != "link_error"}
+        first = {name: value for name, value in options.items() if name not in {*OF_THE_LAST, "link_error", "chain"}}
         of_all = {"link_error": options["link_error"]} if options.get("link_error") else {}
         done: list[Frozen] = []
         for index, step in enumerate(steps):
@@ -164,7 +164,7 @@ class _Freezer:
             step_frozen, parent = self.freeze({**step, "options": own}, parent)
             done.append(step_frozen)
         frozen["kwargs"]["tasks"] = done
-        frozen["options"] = {}
+        frozen["options"] = {"chain": options["chain"]} if options.get("chain") else {}  # what follows all of it
         if parent is None:
             raise AssertionError("a chain has at least one step")
         return frozen, parent

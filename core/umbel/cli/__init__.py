@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, LazyCommand]] = {
     "worker": LazyCommand("umbel.cli.worker:command", "Start a worker."),
     "call": LazyCommand("umbel.cli.call:command", "Call a task by its name."),
     "result": LazyCommand("umbel.cli.result:command", "Show the result of a task."),
+    "flow": LazyCommand("umbel.cli.flow:command", "Show a workflow as a picture."),
     "purge": LazyCommand("umbel.cli.purge:command", "Drop the messages that wait in queues."),
     "parked": LazyCommand("umbel.cli.parked:command", "List, show, requeue or drop messages that could not be run."),
     "config": LazyCommand("umbel.cli.config:command", "Show each setting with its origin."),

@@ -122,13 +122,15 @@ def build_graph(result: Member, *, intermediate: bool = True, names: Mapping[str
         _load_all([found for found, _ in level])
         for found, node in level:
             children = _fill(found, node, names or {}, intermediate=intermediate)
-            for child in children:
-                if not node.is_group:
+            if node.is_group:
+                # What comes before a group comes before each member, and is drawn once; what follows comes last.
+                members = [(child, GraphNode(child.id, "")) for child in children if child.id not in made]
+                made.update((member.id, member) for _, member in members)
+                node.children[:0] = [member for _, member in members]
+                following.extend(members)
+            else:
+                for child in children:
                     _attach(node, child, made, following)
-                elif child.id not in made:  # what comes before a group comes before each member, and is drawn once
-                    made[child.id] = GraphNode(child.id, "")
-                    node.children.append(made[child.id])
-                    following.append((child, made[child.id]))
         level = following
     return ResultGraph(top.children[0])
 

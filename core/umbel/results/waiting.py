@@ -153,7 +153,7 @@ class ResultWaiter:
             starts = self._threads < _THREADS
             if starts:
                 self._threads += 1
-                collects = self._threads == _THREADS
+            collects = self._threads == _THREADS
         if starts:
             threading.Thread(target=self._run, args=(collects,), name="umbel-results", daemon=True).start()
 

@@ -34,6 +34,7 @@ def test_structures_that_end_well(tasks: Any, umbel_worker: Any) -> None:
         (chord([ident.s(1)], chord([total.s(), total.s()], total.s())), 2),
         (chain(chord([ident.s(1)], group(total.s(), total.s())), total.s()), 2),
         (chain(add.s(1, 1), chain(add.s(1), group(ident.s(), ident.s())), total.s()), 6),
+        (chain(chord([ident.s(1)], chain(ident.s(), total.s())), add.s(1), add.s(1)), 3),
         (chain(group(ident.s(1)), group(total.s(), total.s()), total.s()), 2),
         (chord([tasks.flaky.s(1), tasks.flaky.s(2)], total.s()), 3),
         (group(ident.s(1), group(ident.s(2), group(ident.s(3)))), [1, 2, 3]),
