@@ -146,7 +146,7 @@ class Project:
         assert done.returncode == code, written
         return written.strip()
 
-    def send(self, name: str, *args: Any, **options: Any) -> AsyncResult:
+    def send(self, name: str, *args: Any, **options: Any) -> AsyncResult[Any]:
         """Call the task ``proj.NAME``."""
         return self.app.send_task(f"proj.{name}", args, **options)
 

@@ -110,14 +110,14 @@ def test_a_corrupt_file_is_told_and_not_touched(project: Any, content: bytes | N
     good = project.directory / "good.db"
     shutil.copy(project.store, good)
     data = project.store.read_bytes()
-    content = content or data[:4096] + b"\xa5" * (len(data) - 4096)
-    project.store.write_bytes(content)
+    bad = content or data[:4096] + b"\xa5" * (len(data) - 4096)
+    project.store.write_bytes(bad)
     with pytest.raises(OperationalError, match=words):
         project.app.send_tasks([project.app.signature("proj.add", args=(1, 1))] * 2)
     with project.start("-c", "1", ready=False) as node:
         node.wait_for(rf"cannot connect to sqlite:///\S+: SQLite file \S+: .*{words}.*Trying again in")
         assert node.process.poll() is None
-        assert project.store.read_bytes()[-4096:] == content[-4096:]
+        assert project.store.read_bytes()[-4096:] == bad[-4096:]
         for suffix in ("-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(f"{project.store}{suffix}")
