@@ -7,7 +7,7 @@ from pathlib import Path
 
 from faultpoints import Reaper, inside_the_commit, install
 
-from umbel import Umbel
+from umbel import Task, Umbel
 from umbel.worker.committers import GenericCommitter, JointCommitter
 
 FOLDER = Path(os.environ["FAULTS"])
@@ -28,7 +28,7 @@ def _note(what: str) -> None:
 
 
 @app.task(bind=True, max_retries=None)
-def work(self, number: int) -> int:
+def work(self: Task[..., int], number: int) -> int:
     _note(f"work {number}")
     if os.environ.get("FAULTS_ARMED"):
         reaper.strike("child: inside the task")
@@ -52,5 +52,5 @@ if os.environ.get("FAULTS_ARMED"):
     steps += [(type(app.backend), "store_jointly")] if hasattr(app.backend, "store_jointly") else []
     transport.close()
     inside_the_commit(reaper, *steps)
-    assert GenericCommitter
-    assert JointCommitter
+    assert GenericCommitter is not None
+    assert JointCommitter is not None

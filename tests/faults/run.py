@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import argparse
 import collections
+import importlib
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from types import ModuleType
 
 HERE = Path(__file__).resolve().parent
 
@@ -72,13 +74,11 @@ class Run:
         lines = [f"{point}={chance}" for point, chance in chances.items()]
         (tokens / "chances").write_text("\n".join(lines))
 
-    def load_app(self):
+    def load_app(self) -> ModuleType:
         os.environ.update({key: value for key, value in self.environment.items() if key.startswith("FAULTS")})
-        import faultapp
+        return importlib.import_module("faultapp")
 
-        return faultapp
-
-    def send(self, module) -> dict[str, int]:
+    def send(self, module: ModuleType) -> dict[str, int]:
         """Send everything in a few batches; return id -> the value that must come of it."""
         expected: dict[str, int] = {}
         signatures = []
@@ -94,7 +94,7 @@ class Run:
             module.app.send_tasks(signatures[start : start + 500])
         return expected
 
-    def serve(self, module, expected: dict[str, int]) -> int:
+    def serve(self, module: ModuleType, expected: dict[str, int]) -> int:
         """Start workers, one after the other, until everything has come to its end; return how many."""
         left = set(expected)
         starts = 0
@@ -122,7 +122,7 @@ class Run:
                 stdin=subprocess.DEVNULL,
             )
 
-    def report(self, module, expected: dict[str, int], starts: int, seconds: float) -> int:
+    def report(self, module: ModuleType, expected: dict[str, int], starts: int, seconds: float) -> int:
         results = dict(zip(expected, module.app.backend.load(list(expected)), strict=True))
         states = collections.Counter("LOST" if meta is None else meta.state for meta in results.values())
         lost = [task_id for task_id, meta in results.items() if meta is None or not meta.is_final]

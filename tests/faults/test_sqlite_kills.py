@@ -14,25 +14,28 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import umbel_backend_sqlite
 import umbel_transport_sqlite
-from umbel.model import Message, Publication, Queue, Settlement, TaskMeta
+from umbel.model import Delivery, Message, Publication, Queue, Settlement, TaskMeta
 from umbel.sqlite_file import Connection
 from umbel.states import SUCCESS
+from umbel_transport_sqlite import SqliteTransport
 
 Q, DONE = Queue(name="q"), Queue(name="done")
 SOON_S = 20.0
 
 
 @pytest.fixture
-def url(tmp_path) -> str:
+def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/store.db"
 
 
-def connect(url: str):
+def connect(url: str) -> SqliteTransport:
     transport = umbel_transport_sqlite.umbel_transport(None, url)
     transport.open(SOON_S)
     return transport
@@ -51,7 +54,7 @@ def kill_at_commit(number: int, *, after: bool) -> None:
     execute = Connection.execute
     seen = [0]
 
-    def counting(self, statement, *values):
+    def counting(self: Connection, statement: str, *values: Any) -> Any:
         if statement != "COMMIT":
             return execute(self, statement, *values)
         seen[0] += 1
@@ -62,7 +65,7 @@ def kill_at_commit(number: int, *, after: bool) -> None:
             die()
         return result
 
-    Connection.execute = counting  # type: ignore[method-assign]
+    Connection.execute = counting  # type: ignore[assignment,method-assign]
 
 
 def run_child(work: Callable[[Callable[[str], None]], None]) -> tuple[int, int]:
@@ -88,10 +91,10 @@ def reap(child: int, reader: int) -> list[str]:
     return lines
 
 
-def drain(transport, queue: Queue, expected: int) -> list:
+def drain(transport: SqliteTransport, queue: Queue, expected: int) -> list[Delivery]:
     """Take everything that comes, waiting for what the dead held."""
     consumer = transport.consume([queue], 0, "drain")
-    got = []
+    got: list[Delivery] = []
     deadline = time.monotonic() + SOON_S
     while len(got) < expected and time.monotonic() < deadline:
         got += consumer.receive(100, 0.5)
@@ -110,7 +113,7 @@ def check_whole(url: str) -> None:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("number", range(1, 6))
-def test_publisher_killed_at_its_commit(url, number, after):
+def test_publisher_killed_at_its_commit(url: str, number: int, after: bool) -> None:
     """What was accepted is there, whole batches only, each message once."""
     connect(url).close()
 
@@ -135,7 +138,7 @@ def test_publisher_killed_at_its_commit(url, number, after):
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("number", range(1, 8))
-def test_consumer_killed_at_its_commit(url, number, after):
+def test_consumer_killed_at_its_commit(url: str, number: int, after: bool) -> None:
     """Odd commits claim, even ones settle. What was settled is gone; what was held comes again with another count."""
     names = [f"m{n}" for n in range(30)]
     transport = connect(url)
@@ -165,7 +168,7 @@ def test_consumer_killed_at_its_commit(url, number, after):
     check_whole(url)
 
 
-def test_workers_killed_at_any_time_do_everything_once(url):
+def test_workers_killed_at_any_time_do_everything_once(url: str) -> None:
     """A hundred workers die at random; each message's outcome, next message and acknowledgement happened once."""
     chance = random.Random(20261121)
     transport = connect(url)
