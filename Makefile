@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
 PIP := $(RUN) -m pip --disable-pip-version-check
-TYPED := core plugins tools
+TYPED := core plugins tests tools
 LINTED := core plugins tests tools bench examples docs
 
 .DEFAULT_GOAL := help

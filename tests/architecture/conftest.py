@@ -35,15 +35,15 @@ class Import:
 
 
 @functools.cache
-def parsed(path):
+def parsed(path: pathlib.Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
-def imports_of(path, module, is_package):
+def imports_of(path: pathlib.Path, module: str, is_package: bool) -> list[Import]:
     """Return every import of the file, relative ones resolved."""
-    found = []
+    found: list[Import] = []
 
-    def visit(node, is_deferred, is_for_types):
+    def visit(node: ast.AST, is_deferred: bool, is_for_types: bool) -> None:
         if isinstance(node, ast.Import):
             found.extend(Import(alias.name, (), node.lineno, is_deferred, is_for_types) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -54,10 +54,10 @@ def imports_of(path, module, is_package):
             names = tuple(alias.name for alias in node.names)
             found.append(Import(source, names, node.lineno, is_deferred, is_for_types))
         elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            for child in node.body:
-                visit(child, is_deferred, True)
-            for child in node.orelse:
-                visit(child, is_deferred, is_for_types)
+            for inner in node.body:
+                visit(inner, is_deferred, True)
+            for inner in node.orelse:
+                visit(inner, is_deferred, is_for_types)
         else:
             inside = is_deferred or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
             for child in ast.iter_child_nodes(node):
@@ -67,7 +67,7 @@ def imports_of(path, module, is_package):
     return found
 
 
-def modules_under(folder, package):
+def modules_under(folder: pathlib.Path, package: str) -> dict[str, pathlib.Path]:
     """Return module name -> file of *package* in *folder*."""
     found = {}
     for path in sorted((folder / package).rglob("*.py")):
@@ -83,7 +83,7 @@ class House:
 
     root = ROOT
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
         self.kernel = modules_under(ROOT / "core", "umbel")
         #: plugin package -> (folder of its kind, module name -> file)
@@ -96,28 +96,28 @@ class House:
         }
 
     @property
-    def sources(self):
+    def sources(self) -> dict[str, pathlib.Path]:
         """Every module of the kernel and of all plugins."""
         merged = dict(self.kernel)
         for _, modules in self.plugins.values():
             merged.update(modules)
         return merged
 
-    def imports(self, module):
+    def imports(self, module: str) -> list[Import]:
         path = self.sources[module]
         return imports_of(path, module, path.name == "__init__.py")
 
-    def place(self, module, line):
+    def place(self, module: str, line: int) -> str:
         return f"{self.sources[module].relative_to(ROOT)}:{line}"
 
-    def tree(self, module):
+    def tree(self, module: str) -> ast.Module:
         return parsed(self.sources[module])
 
-    def has_code(self, module):
+    def has_code(self, module: str) -> bool:
         """Say whether there is more than a docstring."""
         return any(not isinstance(node, ast.Expr) for node in self.tree(module).body)
 
-    def entry_points(self):
+    def entry_points(self) -> list[tuple[str, str, str]]:
         """Return (kind folder, name, module) of each entry point of a plugin group."""
         groups = self.pyproject["project"]["entry-points"]
         return [
@@ -129,10 +129,10 @@ class House:
 
 
 @pytest.fixture(scope="session")
-def house():
+def house() -> House:
     return House()
 
 
 @pytest.fixture(scope="session")
-def kind_folders():
+def kind_folders() -> dict[str, str]:
     return KIND_FOLDERS

@@ -5,6 +5,11 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.architecture.conftest import House
 
 KERNEL_MAY_IMPORT = {"attr", "attrs", "pluggy", "stevedore", "click"}
 #: The suites are imported by tests alone.
@@ -23,15 +28,15 @@ PLUGINS_MAY_IMPORT = {
 }
 
 
-def top(module):
+def top(module: str) -> str:
     return module.partition(".")[0]
 
 
-def is_within(module, packages):
+def is_within(module: str, packages: Iterable[str]) -> bool:
     return any(module == package or module.startswith(package + ".") for package in packages)
 
 
-def test_the_kernel_imports_no_plugin_and_no_driver(house):
+def test_the_kernel_imports_no_plugin_and_no_driver(house: House) -> None:
     found = [
         f"{house.place(module, used.line)} imports {used.module}"
         for module in house.kernel
@@ -43,7 +48,7 @@ def test_the_kernel_imports_no_plugin_and_no_driver(house):
     assert found == []
 
 
-def test_pluggys_manager_and_stevedore_have_one_home(house):
+def test_pluggys_manager_and_stevedore_have_one_home(house: House) -> None:
     users = {
         module
         for module in house.kernel
@@ -53,7 +58,7 @@ def test_pluggys_manager_and_stevedore_have_one_home(house):
     assert users == {"umbel.hookspecs", "umbel.host.loading"}
 
 
-def test_the_product_does_not_import_its_test_suites(house):
+def test_the_product_does_not_import_its_test_suites(house: House) -> None:
     found = [
         f"{house.place(module, used.line)} imports {used.module}"
         for module in house.sources
@@ -65,7 +70,7 @@ def test_the_product_does_not_import_its_test_suites(house):
     assert found == []
 
 
-def test_a_plugin_sees_the_public_kernel_and_no_sibling(house):
+def test_a_plugin_sees_the_public_kernel_and_no_sibling(house: House) -> None:
     found = []
     for package, (_, modules) in house.plugins.items():
         for module in modules:
@@ -86,7 +91,7 @@ def test_a_plugin_sees_the_public_kernel_and_no_sibling(house):
     assert found == []
 
 
-def test_a_plugins_driver_is_a_dependency_of_the_project(house):
+def test_a_plugins_driver_is_a_dependency_of_the_project(house: House) -> None:
     project = house.pyproject["project"]
     texts = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
     known = {re.split(r"[\[<>=!~; ]", text)[0].lower().replace("-", "_") for text in texts} | {"yaml", "attr"}
@@ -102,7 +107,7 @@ def test_a_plugins_driver_is_a_dependency_of_the_project(house):
     assert found == []
 
 
-def own_targets(house, module):
+def own_targets(house: House, module: str) -> Iterator[str]:
     """Yield the kernel modules that *module* imports at run time, deferred imports counted."""
     for used in house.imports(module):
         if used.is_for_types or top(used.module) != "umbel":
@@ -113,11 +118,14 @@ def own_targets(house, module):
             yield used.module
 
 
-def knots(graph):
+def knots(graph: Mapping[str, Sequence[str]]) -> list[list[str]]:
     """Return the strongly connected groups of more than one module (Tarjan)."""
-    order, low, stack, found = {}, {}, [], []
+    order: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
 
-    def visit(node):
+    def visit(node: str) -> None:
         order[node] = low[node] = len(order)
         stack.append(node)
         for target in graph[node]:
@@ -138,11 +146,11 @@ def knots(graph):
     return found
 
 
-def test_tarjan_finds_a_planted_knot():
+def test_tarjan_finds_a_planted_knot() -> None:
     assert knots({"a": ["b"], "b": ["c"], "c": ["a", "d"], "d": []}) == [["a", "b", "c"]]
 
 
-def test_the_kernel_has_no_import_cycle(house):
+def test_the_kernel_has_no_import_cycle(house: House) -> None:
     graph = {
         module: sorted({target for target in own_targets(house, module) if target in house.kernel} - {module})
         for module in house.kernel
@@ -150,7 +158,7 @@ def test_the_kernel_has_no_import_cycle(house):
     assert knots(graph) == []
 
 
-def test_a_plugin_has_no_import_cycle(house):
+def test_a_plugin_has_no_import_cycle(house: House) -> None:
     for _, modules in house.plugins.values():
         graph = {
             module: sorted(
@@ -172,7 +180,7 @@ def test_a_plugin_has_no_import_cycle(house):
         assert knots(graph) == []
 
 
-def test_an_import_of_ours_inside_a_function_says_why(house):
+def test_an_import_of_ours_inside_a_function_says_why(house: House) -> None:
     """In a comment beside it, or in one for the whole file that speaks of its imports."""
     found = []
     for module in house.sources:
@@ -188,13 +196,13 @@ def test_an_import_of_ours_inside_a_function_says_why(house):
     assert found == []
 
 
-def strings_of(tree):
+def strings_of(tree: ast.AST) -> Iterator[tuple[str, int]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value, node.lineno
 
 
-def test_no_class_of_ours_is_named_by_a_string(house):
+def test_no_class_of_ours_is_named_by_a_string(house: House) -> None:
     """Tools cannot follow a string. The one table of strings is the command line's: help must import no command."""
     dotted = re.compile(r"umbel[\w.]*:[A-Za-z_][\w.]*")
     found = [
@@ -207,7 +215,7 @@ def test_no_class_of_ours_is_named_by_a_string(house):
     assert found == []
 
 
-def test_the_kernel_names_no_plugin(house):
+def test_the_kernel_names_no_plugin(house: House) -> None:
     found = [
         f"{house.place(module, line)} {text!r}"
         for module in house.kernel
@@ -217,7 +225,7 @@ def test_the_kernel_names_no_plugin(house):
     assert found == []
 
 
-def test_the_kernel_sends_signals_robustly(house):
+def test_the_kernel_sends_signals_robustly(house: House) -> None:
     """``Signal.send`` lets a receiver's error out: it is for those who define signals of their own."""
     found = []
     for module in house.kernel:
@@ -233,7 +241,7 @@ def test_the_kernel_sends_signals_robustly(house):
     assert found == []
 
 
-def test_no_global_statement(house):
+def test_no_global_statement(house: House) -> None:
     found = [
         house.place(module, node.lineno)
         for module in house.sources

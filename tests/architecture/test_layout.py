@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.architecture.conftest import House
 
 ROOM_NAMES = {"util", "utils", "common", "helper", "helpers", "manager", "managers", "base", "misc"}
 
 
-def test_a_kinds_folder_holds_only_packages_and_a_readme(house):
+def test_a_kinds_folder_holds_only_packages_and_a_readme(house: House) -> None:
     found = [
         str(entry.relative_to(house.root))
         for folder in sorted((house.root / "plugins").iterdir())
@@ -20,7 +24,7 @@ def test_a_kinds_folder_holds_only_packages_and_a_readme(house):
     assert found == []
 
 
-def test_a_plugins_name_says_its_kind(house, kind_folders):
+def test_a_plugins_name_says_its_kind(house: House, kind_folders: dict[str, str]) -> None:
     kinds = {folder: kind for kind, folder in kind_folders.items()}
     found = [
         f"plugins/{folder}/{package}"
@@ -30,18 +34,18 @@ def test_a_plugins_name_says_its_kind(house, kind_folders):
     assert found == []
 
 
-def test_every_folder_has_an_entry_point_and_every_entry_point_a_folder(house):
+def test_every_folder_has_an_entry_point_and_every_entry_point_a_folder(house: House) -> None:
     folders = {(folder, package) for package, (folder, _) in house.plugins.items()}
     targets = {(folder, target.partition(".")[0]) for folder, _, target in house.entry_points()}
     assert sorted(targets - folders) == [], "entry points without a folder"
     assert sorted(folders - targets) == [], "folders without an entry point"
 
 
-def test_an_entry_point_names_a_module(house):
+def test_an_entry_point_names_a_module(house: House) -> None:
     assert [target for _, _, target in house.entry_points() if not re.fullmatch(r"umbel_\w+(\.\w+)?", target)] == []
 
 
-def test_the_lists_of_roots_agree(house):
+def test_the_lists_of_roots_agree(house: House) -> None:
     tool = house.pyproject["tool"]
     roots = ["core", *(f"plugins/{folder.name}" for folder in (house.root / "plugins").iterdir() if folder.is_dir())]
     lists = {
@@ -54,23 +58,23 @@ def test_the_lists_of_roots_agree(house):
     assert {name: sorted(paths) for name, paths in lists.items()} == dict.fromkeys(lists, sorted(roots))
 
 
-def test_each_package_is_typed(house):
+def test_each_package_is_typed(house: House) -> None:
     folders = [house.root / "plugins" / folder / name for name, (folder, _) in house.plugins.items()]
     packages = [house.root / "core/umbel", *folders]
     assert [str(package) for package in packages if not (package / "py.typed").is_file()] == []
 
 
-def test_no_room_is_called_after_nothing(house):
+def test_no_room_is_called_after_nothing(house: House) -> None:
     found = [name for name in house.sources if set(name.split(".")) & ROOM_NAMES]
     assert found == []
 
 
-def test_tests_are_no_packages(house):
+def test_tests_are_no_packages(house: House) -> None:
     """Same-named test files live beside each other only in the import mode that needs none (pyproject)."""
     assert sorted((house.root / "tests").rglob("__init__.py")) == []
 
 
-def test_every_file_begins_with_the_annotations_import(house):
+def test_every_file_begins_with_the_annotations_import(house: House) -> None:
     found = [
         name
         for name, path in house.sources.items()
@@ -79,7 +83,7 @@ def test_every_file_begins_with_the_annotations_import(house):
     assert found == []
 
 
-def test_each_kind_has_a_readme(house):
+def test_each_kind_has_a_readme(house: House) -> None:
     found = [
         folder.name
         for folder in sorted((house.root / "plugins").iterdir())

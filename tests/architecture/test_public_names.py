@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import ast
 import importlib
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from tests.architecture.conftest import House
 
-def is_public(module):
+
+def is_public(module: str) -> bool:
     return not any(part.startswith("_") for part in module.split("."))
 
 
-def declared(tree):
+def declared(tree: ast.Module) -> list[str] | None:
     """Return the literal ``__all__`` of a module, or ``None``."""
     for node in tree.body:
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
@@ -26,7 +30,7 @@ def declared(tree):
     return None
 
 
-def test_each_public_module_says_what_is_public(house):
+def test_each_public_module_says_what_is_public(house: House) -> None:
     found = [
         house.place(module, 1)
         for module in house.kernel
@@ -35,8 +39,8 @@ def test_each_public_module_says_what_is_public(house):
     assert found == []
 
 
-def test_each_name_that_is_said_to_be_public_is_there(house):
-    found = []
+def test_each_name_that_is_said_to_be_public_is_there(house: House) -> None:
+    found: list[str] = []
     for module in house.kernel:
         names = declared(house.tree(module))
         if not names or not is_public(module):
@@ -47,8 +51,8 @@ def test_each_name_that_is_said_to_be_public_is_there(house):
     assert found == []
 
 
-def test_each_public_function_and_class_is_said_to_be_public(house):
-    found = []
+def test_each_public_function_and_class_is_said_to_be_public(house: House) -> None:
+    found: list[str] = []
     for module in house.kernel:
         names = declared(house.tree(module))
         if names is None or not is_public(module):
@@ -64,8 +68,8 @@ def test_each_public_function_and_class_is_said_to_be_public(house):
     assert found == []
 
 
-def test_each_public_class_and_function_is_documented(house):
-    found = []
+def test_each_public_class_and_function_is_documented(house: House) -> None:
+    found: list[str] = []
     for module in house.kernel:
         names = declared(house.tree(module)) or []
         found.extend(
@@ -79,13 +83,13 @@ def test_each_public_class_and_function_is_documented(house):
     assert found == []
 
 
-def test_each_module_begins_with_a_sentence(house):
+def test_each_module_begins_with_a_sentence(house: House) -> None:
     found = [house.place(module, 1) for module in house.sources if not ast.get_docstring(house.tree(module))]
     assert found == []
 
 
 @pytest.mark.parametrize("name", ["umbel.hookspecs", "umbel.spi", "umbel.model", "umbel.exceptions", "umbel.states"])
-def test_what_plugins_use_can_be_had_by_star(name):
-    scope = {}
+def test_what_plugins_use_can_be_had_by_star(name: str) -> None:
+    scope: dict[str, object] = {}
     exec(f"from {name} import *", scope)
     assert set(importlib.import_module(name).__all__) <= set(scope)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from umbel.model import Route, RouteQuery
 from umbel.testing.routers import RouterContract
 
 
-def test_every_installed_router_is_under_test(uncovered) -> None:
+def test_every_installed_router_is_under_test(uncovered: Callable[[str, Mapping[str, Any]], list[str]]) -> None:
     problems = uncovered("router", globals())
     assert not problems
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import pytest
 
 from umbel.testing.schedulers import SchedulerContract
 
 
-def test_every_installed_scheduler_is_under_test(uncovered) -> None:
+def test_every_installed_scheduler_is_under_test(uncovered: Callable[[str, Mapping[str, Any]], list[str]]) -> None:
     problems = uncovered("scheduler", globals())
     assert not problems
 

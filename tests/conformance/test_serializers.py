@@ -53,10 +53,12 @@ def test_the_plugins_of_this_repository_are_installed() -> None:
 class TestSerializers(SerializerContract):
     @pytest.fixture(params=answers("umbel_serializers"))
     def serializer(self, request: pytest.FixtureRequest) -> Serializer:
-        return opened(request.param)
+        serializer: Serializer = opened(request.param)
+        return serializer
 
 
 class TestCompressors(CompressorContract):
     @pytest.fixture(params=answers("umbel_compressors"))
     def compressor(self, request: pytest.FixtureRequest) -> Compressor:
-        return opened(request.param)
+        compressor: Compressor = opened(request.param)
+        return compressor

@@ -15,26 +15,28 @@ import shlex
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 
 BLOCK = re.compile(r"^(?P<skip>% not run: .+\n+)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# (?P<name>[\w./-]+\.(py|toml))\n")
 READY_WITHIN_S = 30
 
 
-def blocks(text):
+def blocks(text: str) -> Iterator[tuple[str, str, int, bool]]:
     """Yield (language, code, line number, is skipped)."""
     for found in BLOCK.finditer(text):
         line = text.count("\n", 0, found.start("code")) + 1
         yield found["language"], found["code"], line, bool(found["skip"])
 
 
-def check_command(words):
+def check_command(words: list[str]) -> None:
     """Fail unless the command and each option exist."""
     import click
 
     from umbel.cli import cli
 
-    command, context, words = cli, click.Context(cli), list(words)
+    command: click.Command = cli
+    context, words = click.Context(cli), list(words)
     while words:
         word = words.pop(0)
         known = [(name, option) for option in command.params for name in (*option.opts, *option.secondary_opts)]
@@ -51,14 +53,14 @@ def check_command(words):
             command, context = found, click.Context(found, parent=context, info_name=word)
 
 
-def start_worker(words):
+def start_worker(words: list[str]) -> subprocess.Popen[str]:
     """Start a worker and wait until it says that it is ready."""
     worker = subprocess.Popen(
         [sys.executable, "-m", "umbel", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     ready, lines = threading.Event(), []
 
-    def read():
+    def read() -> None:
         for line in worker.stdout or ():
             lines.append(line)
             if "ready" in line:
@@ -71,7 +73,7 @@ def start_worker(words):
     return worker
 
 
-def run(page):
+def run(page: pathlib.Path) -> None:
     text, namespace, workers = page.read_text(encoding="utf-8"), {"__name__": "__page__"}, []
     sys.path.insert(0, "")
     try:

@@ -9,13 +9,13 @@ FRAGMENTS = pathlib.Path(__file__).resolve().parents[2] / "docs/changelog.d"
 NAME = re.compile(r"\d+\.[a-z0-9-]+\.(breaking|feature|bugfix|doc|removal)\.md")
 
 
-def test_fragments_are_named_issue_part_kind():
+def test_fragments_are_named_issue_part_kind() -> None:
     assert [
         path.name for path in FRAGMENTS.iterdir() if path.name != "README.md" and not NAME.fullmatch(path.name)
     ] == []
 
 
-def test_fragments_are_sentences():
+def test_fragments_are_sentences() -> None:
     found = [
         path.name
         for path in FRAGMENTS.iterdir()

@@ -6,6 +6,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ PAGES = [page for page in PAGES if "_build" not in page.parts]
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_page(page, tmp_path):
+def test_page(page: pathlib.Path, tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     if "```python" not in text and "$ umbel" not in text:
         return
@@ -37,7 +38,7 @@ def test_page(page, tmp_path):
         pytest.fail(done.stdout)
 
 
-def test_a_page_with_a_fault_fails(tmp_path):
+def test_a_page_with_a_fault_fails(tmp_path: Path) -> None:
     for name, text in {
         "broken.md": "```python\nx = 1\n```\n\n```python\nassert x == 2\n```\n",
         "option.md": "```console\n$ umbel plugins list --knid pool\n```\n",

@@ -7,12 +7,13 @@ import pathlib
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs/extending/serializers.md"
 FILE = re.compile(r"^```python\n# (?P<name>\w+\.py)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def test_the_suites_of_the_page_pass(tmp_path):
+def test_the_suites_of_the_page_pass(tmp_path: Path) -> None:
     files = {found["name"]: found["code"] for found in FILE.finditer(PAGE.read_text(encoding="utf-8"))}
     assert {"test_packed_json.py", "test_deflate.py"} <= files.keys()
     for name, code in files.items():

@@ -7,6 +7,8 @@ import pathlib
 import re
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -18,7 +20,7 @@ FILE = re.compile(r"^```python\n# (?P<name>\w+\.py)\n(?P<code>.*?)^```$", re.MUL
 ROW = re.compile(r"^\| `(\w+)` \| (.+?) \|$", re.MULTILINE)
 
 
-def run_suite(kind, folder):
+def run_suite(kind: str, folder: pathlib.Path) -> subprocess.CompletedProcess[str]:
     page = (DOCS / f"extending/{kind}s.md").read_text(encoding="utf-8")
     files = {found["name"]: found["code"] for found in FILE.finditer(page)}
     assert set(files) == {f"umbel_{kind}_shelf.py", "test_shelf.py"}
@@ -40,12 +42,12 @@ def run_suite(kind, folder):
 
 
 @pytest.mark.timeout(120)
-def test_the_transport_of_the_page_passes(tmp_path):
+def test_the_transport_of_the_page_passes(tmp_path: Path) -> None:
     done = run_suite("transport", tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_backend_of_the_page_fails_where_the_page_says_so(tmp_path):
+def test_the_backend_of_the_page_fails_where_the_page_says_so(tmp_path: Path) -> None:
     done = run_suite("backend", tmp_path)
     assert re.findall(r"^FAILED .*::(\w+)", done.stdout, re.MULTILINE) == [
         "test_expire_removes_what_is_over_and_counts_it"
@@ -55,14 +57,14 @@ def test_the_backend_of_the_page_fails_where_the_page_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "capabilities"), [("transport", TransportCapabilities), ("backend", BackendCapabilities)]
 )
-def test_the_page_names_every_capability(kind, capabilities):
+def test_the_page_names_every_capability(kind: str, capabilities: type[Any]) -> None:
     page = (DOCS / f"extending/{kind}s.md").read_text(encoding="utf-8")
     section = page.partition("\n## Capabilities\n")[2].partition("\n## ")[0]
     assert [name for name, _ in ROW.findall(section)] == [field.name for field in attrs.fields(capabilities)]
 
 
 @pytest.mark.parametrize("name", ["memory", "filesystem"])
-def test_a_transports_page_says_what_it_declares(name):
+def test_a_transports_page_says_what_it_declares(name: str) -> None:
     import importlib
 
     page = (DOCS / f"reference/transports/{name}.md").read_text(encoding="utf-8")

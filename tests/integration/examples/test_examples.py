@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ EXAMPLES = pathlib.Path(__file__).resolve().parents[3] / "examples"
 
 
 @pytest.mark.timeout(180)
-def test_wordcount_counts_right(tmp_path):
+def test_wordcount_counts_right(tmp_path: Path) -> None:
     """The words of the 60 largest files, counted once more here."""
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / "wordcount"), "--files", "60", "--top", "5"],
@@ -31,7 +32,7 @@ def test_wordcount_counts_right(tmp_path):
     library = pathlib.Path(sysconfig.get_paths()["stdlib"])
     files = [path for path in library.rglob("*.py") if "site-packages" not in path.parts]
     files.sort(key=lambda path: path.stat().st_size, reverse=True)
-    words = Counter()
+    words: Counter[str] = Counter()
     for path in files[:60]:
         words.update(re.findall(r"[A-Za-z_]{3,}", path.read_text(encoding="utf-8", errors="replace").lower()))
     for word, number in words.most_common(5):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,10 +14,10 @@ from umbel.model import KINDS
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_generated_plugin_passes_its_suite_when_it_is_installed(tmp_path, kind):
+def test_a_generated_plugin_passes_its_suite_when_it_is_installed(tmp_path: Path, kind: str) -> None:
     package, site = tmp_path / "package", tmp_path / "site"
 
-    def run(*arguments, cwd=package):
+    def run(*arguments: str, cwd: Path = package) -> str:
         environment = {**os.environ, "PYTHONPATH": str(site), "UMBEL_HOME": str(tmp_path / "home")}
         done = subprocess.run(
             [sys.executable, *arguments],

@@ -29,7 +29,14 @@ SERIALIZERS = ["json", "pickle", "yaml", "msgpack"]
 ALL = CODEC.content_types(SERIALIZERS)
 ID = "11111111-2222-3333-4444-555555555555"
 ETA = dt.datetime(2026, 11, 21, 3, 57, 28, 559282, dt.UTC)
-SIGNATURE = {"task": "t", "args": [10], "kwargs": {}, "options": {}, "subtask_type": None, "immutable": False}
+SIGNATURE: dict[str, Any] = {
+    "task": "t",
+    "args": [10],
+    "kwargs": {},
+    "options": {},
+    "subtask_type": None,
+    "immutable": False,
+}
 
 #: Our field -> Celery's argument, and a value.
 FIELDS: dict[str, tuple[str, Any]] = {

@@ -224,7 +224,7 @@ class Flaky:
                     raise OperationalError("connection lost")
                 return receive(limit, min(timeout_s, 0.05))
 
-            consumer.receive = receive_flaky
+            consumer.receive = receive_flaky  # type: ignore[method-assign]
             return consumer
 
         transport.consume = consume_flaky  # type: ignore[method-assign]

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,30 +20,30 @@ LONG_S = 20.0
 
 
 @pytest.fixture
-def bell(tmp_path) -> Iterator[Doorbell]:
+def bell(tmp_path: Path) -> Iterator[Doorbell]:
     bell = Doorbell(tmp_path / "bell")
     yield bell
     bell.close()
 
 
-def run_child(source: str, *args: str) -> subprocess.Popen:
+def run_child(source: str, *args: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", source, *args], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
     )
 
 
-def end(child: subprocess.Popen) -> None:
+def end(child: subprocess.Popen[str]) -> None:
     child.kill()
     child.communicate()
 
 
-def test_ringing_where_nobody_waits_wakes_nobody(bell):
+def test_ringing_where_nobody_waits_wakes_nobody(bell: Doorbell) -> None:
     assert bell.ring(["q:celery"]) == 0
     with bell.listen(["q:celery"]):
         assert bell.ring(["q:celery"]) == 0  # not armed
 
 
-def test_armed_listener_is_woken_once_and_only_for_its_topics(bell):
+def test_armed_listener_is_woken_once_and_only_for_its_topics(bell: Doorbell) -> None:
     with bell.listen(["q:a", "q:b"]) as listener:
         listener.arm()
         assert bell.ring(["q:c"]) == 0
@@ -53,7 +54,7 @@ def test_armed_listener_is_woken_once_and_only_for_its_topics(bell):
         assert listener.wait(0) is False
 
 
-def test_ring_before_wait_is_kept(bell):
+def test_ring_before_wait_is_kept(bell: Doorbell) -> None:
     with bell.listen(["t"]) as listener:
         listener.arm()
         bell.ring(["t"])
@@ -62,14 +63,14 @@ def test_ring_before_wait_is_kept(bell):
         assert time.monotonic() - started < 5
 
 
-def test_disarmed_listener_is_left_alone(bell):
+def test_disarmed_listener_is_left_alone(bell: Doorbell) -> None:
     with bell.listen(["t"]) as listener:
         listener.arm()
         listener.disarm()
         assert bell.ring(["t"]) == 0
 
 
-def test_topics_can_be_changed(bell):
+def test_topics_can_be_changed(bell: Doorbell) -> None:
     with bell.listen(["t"]) as listener:
         listener.listen_to(["u"])
         listener.arm()
@@ -77,13 +78,13 @@ def test_topics_can_be_changed(bell):
         assert bell.ring(["u"]) == 1
 
 
-def test_more_topics_than_fit_mean_everything(bell):
+def test_more_topics_than_fit_mean_everything(bell: Doorbell) -> None:
     with bell.listen(f"r:{n}" for n in range(1000)) as listener:
         listener.arm()
         assert bell.ring(["r:999"]) == 1
 
 
-def test_at_most_bounds_how_many_are_woken_and_all_get_their_turn(bell):
+def test_at_most_bounds_how_many_are_woken_and_all_get_their_turn(bell: Doorbell) -> None:
     listeners = [bell.listen(["q"]) for _ in range(5)]
     for listener in listeners:
         listener.arm()
@@ -93,7 +94,7 @@ def test_at_most_bounds_how_many_are_woken_and_all_get_their_turn(bell):
         listener.close()
 
 
-def test_wake_from_another_thread_ends_a_wait_that_nobody_rings(bell):
+def test_wake_from_another_thread_ends_a_wait_that_nobody_rings(bell: Doorbell) -> None:
     with bell.listen(["t"]) as listener:
         threading.Timer(0.05, listener.wake).start()
         started = time.monotonic()
@@ -101,27 +102,27 @@ def test_wake_from_another_thread_ends_a_wait_that_nobody_rings(bell):
         assert time.monotonic() - started < 10
 
 
-def test_wake_of_a_closed_listener_does_nothing(bell):
+def test_wake_of_a_closed_listener_does_nothing(bell: Doorbell) -> None:
     listener = bell.listen(["t"])
     listener.close()
     listener.close()
     listener.wake()
 
 
-def test_closing_leaves_nothing_behind(bell):
+def test_closing_leaves_nothing_behind(bell: Doorbell) -> None:
     with bell.listen(["t"]):
         assert len(os.listdir(bell.directory)) == 2
     assert os.listdir(bell.directory) == ["slots-1"]
 
 
-def test_the_folder_and_its_files_are_for_the_user_alone(bell):
+def test_the_folder_and_its_files_are_for_the_user_alone(bell: Doorbell) -> None:
     with bell.listen(["t"]) as listener:
         assert os.stat(bell.directory).st_mode & 0o077 == 0
         for name in ("slots-1", listener.token):
             assert os.stat(os.path.join(bell.directory, name)).st_mode & 0o077 == 0
 
 
-def test_hundreds_of_listeners_are_all_reached(bell):
+def test_hundreds_of_listeners_are_all_reached(bell: Doorbell) -> None:
     listeners = [bell.listen([f"t{n % 3}"]) for n in range(450)]
     for listener in listeners:
         assert not listener.is_polling
@@ -145,7 +146,7 @@ with mine.listen(["ask"]) as listener:
 """
 
 
-def test_two_processes_wake_each_other(bell):
+def test_two_processes_wake_each_other(bell: Doorbell) -> None:
     child = run_child(ANSWERING, bell.directory)
     assert child.stdout is not None
     try:
@@ -161,7 +162,7 @@ def test_two_processes_wake_each_other(bell):
         end(child)
 
 
-def test_killed_listener_is_known_to_be_gone_and_its_slot_is_taken_back(bell):
+def test_killed_listener_is_known_to_be_gone_and_its_slot_is_taken_back(bell: Doorbell) -> None:
     child = run_child(ANSWERING, bell.directory)
     assert child.stdout is not None
     token = child.stdout.readline().strip()
@@ -174,7 +175,7 @@ def test_killed_listener_is_known_to_be_gone_and_its_slot_is_taken_back(bell):
     assert os.listdir(bell.directory) == ["slots-1"]
 
 
-def test_slots_of_the_dead_are_taken_when_there_is_no_other(bell):
+def test_slots_of_the_dead_are_taken_when_there_is_no_other(bell: Doorbell) -> None:
     with bell.listen(["t"]):
         pass
     slots = SlotFile(os.path.join(bell.directory, "slots-1"))
@@ -184,7 +185,7 @@ def test_slots_of_the_dead_are_taken_when_there_is_no_other(bell):
         assert not listener.is_polling
 
 
-def test_when_all_slots_are_taken_the_listener_polls(bell):
+def test_when_all_slots_are_taken_the_listener_polls(bell: Doorbell) -> None:
     bell.ring(["t"])
     slots = SlotFile(os.path.join(bell.directory, "slots-1"))
     while slots.acquire("0" * 15 + "1", lambda _: True)[0] is not None:
@@ -194,7 +195,9 @@ def test_when_all_slots_are_taken_the_listener_polls(bell):
         assert listener.is_polling
 
 
-def test_a_folder_that_cannot_be_made_means_polling_with_growing_pauses(tmp_path, caplog):
+def test_a_folder_that_cannot_be_made_means_polling_with_growing_pauses(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "file").write_text("")
     bell = Doorbell(tmp_path / "file" / "bell")
     with bell.listen(["t"]) as listener:
@@ -212,7 +215,7 @@ def test_a_folder_that_cannot_be_made_means_polling_with_growing_pauses(tmp_path
         assert listener.wait(LONG_S) is True
 
 
-def test_a_folder_that_is_tidied_away_comes_back(bell, tmp_path):
+def test_a_folder_that_is_tidied_away_comes_back(bell: Doorbell, tmp_path: Path) -> None:
     with bell.listen(["t"]) as listener:
         os.rename(bell.directory, tmp_path / "gone")
         listener.arm()
@@ -223,7 +226,7 @@ def test_a_folder_that_is_tidied_away_comes_back(bell, tmp_path):
         assert listener.wait(LONG_S) is True
 
 
-def test_a_forked_child_may_ring_and_does_not_take_the_listener_along(bell):
+def test_a_forked_child_may_ring_and_does_not_take_the_listener_along(bell: Doorbell) -> None:
     with bell.listen(["t"]) as listener:
         listener.arm()
         bell.ring(["t"])
@@ -238,7 +241,7 @@ def test_a_forked_child_may_ring_and_does_not_take_the_listener_along(bell):
         assert bell.is_listening(listener.token)
 
 
-def test_garbage_in_the_slots_harms_nobody(bell):
+def test_garbage_in_the_slots_harms_nobody(bell: Doorbell) -> None:
     bell.ring(["t"])
     with open(os.path.join(bell.directory, "slots-1"), "r+b") as file:
         file.write(os.urandom(CAPACITY * 200))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import sys
 import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -35,11 +37,17 @@ def umbel_transport(app, url):
 
 
 @pytest.fixture
-def install(tmp_path, monkeypatch):
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
     """Return ``install(source, group="umbel.transports", name="demo", distribution="demo-plugins")`` -> module name."""
     made = []
 
-    def install(source, group="umbel.transports", name="demo", distribution="demo-plugins", requires=()):
+    def install(
+        source: str,
+        group: str = "umbel.transports",
+        name: str = "demo",
+        distribution: str = "demo-plugins",
+        requires: Sequence[str] = (),
+    ) -> str:
         number = next(_numbers)
         module = f"made_for_a_test_{number}"
         folder = tmp_path / f"site{number}"
@@ -59,5 +67,5 @@ def install(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def transport_source():
+def transport_source() -> str:
     return TRANSPORT

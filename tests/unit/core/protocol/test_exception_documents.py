@@ -36,7 +36,7 @@ class Outer:
 
 
 class Unsociable(Exception):
-    __bool__ = None  # type: ignore[assignment]
+    __bool__ = None
 
     def __len__(self) -> int:
         return 0

@@ -179,7 +179,7 @@ def test_protocol_1_becomes_protocol_2() -> None:
     sent = encode_task(full_call(chain=None), CODEC, protocol=1)
     message = normalize(sent, CODEC, ACCEPT)
     expected = encode_task(full_call(), CODEC).headers
-    lost = {"root_id": ID, "parent_id": None, "shadow": None, "origin": None, "ignore_result": None}
+    lost: dict[str, Any] = {"root_id": ID, "parent_id": None, "shadow": None, "origin": None, "ignore_result": None}
     lost |= {"replaced_task_nesting": 0, "stamped_headers": None, "stamps": {}}
     assert message.headers == {**expected, **lost}
     assert message.properties is sent.properties
@@ -192,7 +192,10 @@ def test_protocol_1_becomes_protocol_2() -> None:
 
 
 def test_a_chain_in_protocol_1_is_nested_callbacks() -> None:
-    chain = [{"task": "third"}, {"task": "second", "options": {"link": [{"task": "own"}], "queue": "q"}}]
+    chain: list[dict[str, Any]] = [
+        {"task": "third"},
+        {"task": "second", "options": {"link": [{"task": "own"}], "queue": "q"}},
+    ]
     call = TaskCall("first", ID, chain=chain, callbacks=[{"task": "cb"}])
     body = json.loads(encode_task(call, CODEC, protocol=1).body)
     assert body["callbacks"] == [

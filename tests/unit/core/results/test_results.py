@@ -306,3 +306,20 @@ def test_ignored_tasks_leave_the_state_that_they_set(umbel_app: Umbel, umbel_wor
     with pytest.raises(TimeoutError):
         result.get(timeout=0.5, on_message=lambda message: states.append(message["status"]), interval=0.01)
     assert states == ["MINE"]
+
+
+def test_there_is_nothing_to_wait_for_when_the_result_is_ignored(umbel_app: Umbel) -> None:
+    """No worker runs here: a wait would not end."""
+
+    @umbel_app.task(name="forgotten", ignore_result=True)
+    def forgotten() -> int:
+        return 1
+
+    @umbel_app.task(name="kept")
+    def kept() -> int:
+        return 1
+
+    assert forgotten.delay().get() is None
+    assert [result.get() for result in forgotten.delay_many([(), ()])] == [None, None]
+    assert asyncio.run(kept.apply_async(ignore_result=True).aget()) is None
+    assert not kept.delay().ignored

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from umbel import Exchange, Queue, Umbel
+from umbel import Exchange, Queue, Task, Umbel
 from umbel.calling.bindings import binding_matches
 from umbel.exceptions import ImproperlyConfigured, QueueNotFound
 
@@ -20,11 +20,11 @@ def make(**settings: Any) -> Umbel:
 def place(app: Umbel, options: dict[str, Any] | None = None, **attributes: Any) -> tuple[str | None, str, str]:
     """Return (queue, exchange, routing key) of a call of a task with *attributes* under *options*."""
 
-    @app.task(name="feed.tasks.import_feed", **attributes)  # type: ignore[untyped-decorator]
     def import_feed() -> None:
         return None
 
-    destination, _ = app.router.route(import_feed.name, (), {}, options or {}, import_feed)
+    task: Task[..., Any] = app.task(name="feed.tasks.import_feed", **attributes)(import_feed)
+    destination, _ = app.router.route(task.name, (), {}, options or {}, task)
     queue = destination.queue
     return None if queue is None else queue.name, destination.exchange, destination.routing_key
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import types
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -12,11 +14,11 @@ from umbel.settings import OPTIONS, Configuration, ForeignSettingWarning, Layer,
 
 
 @pytest.fixture
-def conf():
+def conf() -> Configuration:
     return Configuration()
 
 
-def test_attribute_and_item_are_the_same_thing(conf):
+def test_attribute_and_item_are_the_same_thing(conf: Configuration) -> None:
     """[B404]"""
     conf.task_always_eager = True
     assert conf["task_always_eager"] is True
@@ -26,14 +28,14 @@ def test_attribute_and_item_are_the_same_thing(conf):
     assert "task_routes" in conf
 
 
-def test_changes_at_run_time_take_effect(conf):
+def test_changes_at_run_time_take_effect(conf: Configuration) -> None:
     """[B195] whatever other sources have said."""
     conf.load_environment({"UMBEL_TASK_ALWAYS_EAGER": "false"})
     conf.task_always_eager = True
     assert conf.task_always_eager is True
 
 
-def test_update_takes_all_or_nothing(conf):
+def test_update_takes_all_or_nothing(conf: Configuration) -> None:
     conf.task_default_queue = "before"
     with pytest.raises(ImproperlyConfigured):
         conf.update(task_default_queue="after", task_protocol=9)
@@ -45,12 +47,12 @@ def test_update_takes_all_or_nothing(conf):
     assert (conf.task_default_queue, conf.task_time_limit) == ("after", 2.0)
 
 
-def test_update_takes_groups_and_short_names(conf):
+def test_update_takes_groups_and_short_names(conf: Configuration) -> None:
     conf.update({"worker": {"concurrency": 2, "pool": "threads"}, "broker": "memory://"})
     assert (conf.worker_concurrency, conf.worker_pool, conf.broker_url) == (2, "threads", "memory://")
 
 
-def test_iteration_gives_every_setting_in_order(conf):
+def test_iteration_gives_every_setting_in_order(conf: Configuration) -> None:
     conf.update({"sqlite.synchronous": "full"})
     assert list(conf) == [*OPTIONS, "sqlite.synchronous"]
     assert len(conf) == len(OPTIONS) + 1
@@ -58,7 +60,7 @@ def test_iteration_gives_every_setting_in_order(conf):
     assert dict(zip(conf.keys(), conf.values(), strict=True)) == dict(conf.items())
 
 
-def source_rows():
+def source_rows() -> list[tuple[str, Callable[[Configuration], object]]]:
     """Each way to give a value, the weakest first."""
     return [
         ("add_defaults", lambda c: c.add_defaults({"task_default_queue": "add_defaults"})),
@@ -75,7 +77,7 @@ def source_rows():
 
 
 @pytest.mark.parametrize("stronger", range(1, 7))
-def test_precedence(stronger):
+def test_precedence(stronger: int) -> None:
     """The stronger source holds, whichever is read first; among assignments, the later."""
     rows = source_rows()
     name, give = rows[stronger]
@@ -90,13 +92,13 @@ def test_precedence(stronger):
             assert conf.origin("task_default_queue").layer.name.lower().startswith(name[:4]) or stronger >= 5
 
 
-def test_within_a_layer_the_later_source_holds(conf):
+def test_within_a_layer_the_later_source_holds(conf: Configuration) -> None:
     conf.from_mapping({"task_default_queue": "one", "task_serializer": "yaml"})
     conf.from_mapping({"task_default_queue": "two"})
     assert (conf.task_default_queue, conf.task_serializer) == ("two", "yaml")
 
 
-def test_deleting_an_assignment_uncovers_what_was_below(conf):
+def test_deleting_an_assignment_uncovers_what_was_below(conf: Configuration) -> None:
     conf.add_source({"task_default_queue": "file"}, "umbel.toml")
     conf.task_default_queue = "code"
     del conf.task_default_queue
@@ -105,7 +107,7 @@ def test_deleting_an_assignment_uncovers_what_was_below(conf):
         del conf["task_default_queue"]
 
 
-def test_origin_names_the_line(conf):
+def test_origin_names_the_line(conf: Configuration) -> None:
     assert str(conf.origin("task_default_queue")) == "default"
     conf.task_default_queue = "q"
     assert str(conf.origin("task_default_queue")).startswith(f"{__file__}, line ")
@@ -113,13 +115,13 @@ def test_origin_names_the_line(conf):
     assert str(conf.origin("CELERY_DEFAULT_QUEUE")) == "the command line"
 
 
-def test_setdefault_leaves_what_any_source_has_set(conf):
+def test_setdefault_leaves_what_any_source_has_set(conf: Configuration) -> None:
     conf.add_source({"task_default_queue": "file"}, "umbel.toml")
     assert conf.setdefault("task_default_queue", "x") == "file"
     assert conf.setdefault("task_serializer", "yaml") == "yaml"
 
 
-def test_plugins_names_of_celery_are_kept_with_a_warning(conf):
+def test_plugins_names_of_celery_are_kept_with_a_warning(conf: Any) -> None:
     with pytest.warns(ForeignSettingWarning, match="belongs to the plugin 'redis', which is not installed"):
         conf.redis_socket_timeout = 30
     assert conf.redis_socket_timeout == 30
@@ -128,7 +130,7 @@ def test_plugins_names_of_celery_are_kept_with_a_warning(conf):
     assert "redis_db" in conf
 
 
-def test_dump_masks_every_secret(conf):
+def test_dump_masks_every_secret(conf: Configuration) -> None:
     with pytest.warns(ForeignSettingWarning):
         conf.update(
             broker_url="redis://u:hunter2@h/1;redis://:hunter2@g?password=hunter2",
@@ -148,7 +150,7 @@ def test_dump_masks_every_secret(conf):
     assert list(conf.table(with_defaults=True))[: len(OPTIONS)] == list(OPTIONS)
 
 
-def test_legacy_split_broker_settings_make_a_url(conf):
+def test_legacy_split_broker_settings_make_a_url(conf: Configuration) -> None:
     """[A531]"""
     assert conf.effective_broker_url is None
     with pytest.warns(UmbelDeprecationWarning):
@@ -158,10 +160,10 @@ def test_legacy_split_broker_settings_make_a_url(conf):
     assert conf.effective_broker_url == "redis://other"
 
 
-def test_writers_in_many_threads_leave_a_sound_state(conf):
+def test_writers_in_many_threads_leave_a_sound_state(conf: Configuration) -> None:
     barrier = threading.Barrier(4)
 
-    def write(number):
+    def write(number: int) -> None:
         barrier.wait(10)
         for _ in range(200):
             conf.update(task_time_limit=number + 1, task_soft_time_limit=number + 0.5)
@@ -171,6 +173,7 @@ def test_writers_in_many_threads_leave_a_sound_state(conf):
         thread.start()
     for thread in threads:
         thread.join(20)
+    assert conf.task_soft_time_limit is not None
     assert conf.task_time_limit == conf.task_soft_time_limit + 0.5
     assert conf.origin("task_time_limit") == conf.origin("task_soft_time_limit")
 
@@ -191,7 +194,9 @@ def test_writers_in_many_threads_leave_a_sound_state(conf):
         ),
     ],
 )
-def test_impossible_combinations_name_both_places(conf, first, second):
+def test_impossible_combinations_name_both_places(
+    conf: Configuration, first: dict[str, Any], second: dict[str, Any]
+) -> None:
     conf.add_source(first, "umbel.toml, line 3")
     conf.add_source(second, "the environment", Layer.ENVIRONMENT)
     with pytest.raises(ImproperlyConfigured, match="cannot stand together") as caught:
@@ -201,7 +206,7 @@ def test_impossible_combinations_name_both_places(conf, first, second):
     assert "(the environment)" in str(caught.value)
 
 
-def test_single_assignments_may_pass_through_an_impossible_state(conf):
+def test_single_assignments_may_pass_through_an_impossible_state(conf: Configuration) -> None:
     conf.update(task_soft_time_limit=60, task_time_limit=120)
     conf.task_time_limit = 30
     conf.task_soft_time_limit = 20

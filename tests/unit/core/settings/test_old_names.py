@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import types
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -18,11 +20,11 @@ from umbel.settings import (
 
 
 @pytest.fixture
-def conf():
+def conf() -> Configuration:
     return Configuration()
 
 
-def test_each_old_name_of_celery_means_the_same_here(celerys):
+def test_each_old_name_of_celery_means_the_same_here(celerys: ModuleType) -> None:
     """[B057] [O01] Celery's own table; names that were never lower case in it may be more here."""
     theirs = {
         old: new for old, new in celerys._TO_NEW_KEY.items() if old not in ("RESULT_ACCEPT_CONTENT", "ENABLE_UTC")
@@ -30,7 +32,7 @@ def test_each_old_name_of_celery_means_the_same_here(celerys):
     assert {old: OLD_NAMES.get(old) for old in theirs} == theirs
 
 
-def test_no_old_name_has_two_meanings():
+def test_no_old_name_has_two_meanings() -> None:
     names = [old for row in OPTIONS.values() for old in row.old]
     assert len(names) == len(set(names))
     assert set(names).isdisjoint(REMOVED)
@@ -60,14 +62,14 @@ def test_no_old_name_has_two_meanings():
         ("CELERY_EVENT_SERIALIZER", "event_serializer", "yaml"),  # B034
     ],
 )
-def test_an_old_name_is_understood_and_the_new_one_named(conf, old, new, value):
+def test_an_old_name_is_understood_and_the_new_one_named(conf: Configuration, old: str, new: str, value: Any) -> None:
     with pytest.warns(UmbelDeprecationWarning, match=f"{old}, in .* is an old name: call it '{new}'") as caught:
         conf.from_object(types.SimpleNamespace(**{old: value}))
     assert getattr(conf, new) == value
     assert caught[0].filename == __file__
 
 
-def test_old_names_may_be_read_and_assigned(conf):
+def test_old_names_may_be_read_and_assigned(conf: Any) -> None:
     with pytest.warns(UmbelDeprecationWarning):
         conf.CELERY_ALWAYS_EAGER = True
     assert conf.task_always_eager is True
@@ -77,7 +79,7 @@ def test_old_names_may_be_read_and_assigned(conf):
     assert "CELERY_ALWAYS_EAGER" not in dir(conf)
 
 
-def test_the_old_and_the_new_name_with_two_values(conf):
+def test_the_old_and_the_new_name_with_two_values(conf: Configuration) -> None:
     with (
         pytest.raises(ImproperlyConfigured, match="are the same setting with two values"),
         pytest.warns(UmbelDeprecationWarning),
@@ -88,21 +90,21 @@ def test_the_old_and_the_new_name_with_two_values(conf):
 
 
 @pytest.mark.parametrize("name", REMOVED)
-def test_a_removed_setting_is_passed_over_with_a_warning(conf, name):
+def test_a_removed_setting_is_passed_over_with_a_warning(conf: Configuration, name: str) -> None:
     """[A571] [A585] [A597] [A603]"""
     with pytest.warns(UmbelDeprecationWarning, match=f"{name}, in .* has no effect: "):
         conf.from_object(types.SimpleNamespace(**{name: 1}))
     assert conf.changes() == {}
 
 
-def test_old_names_of_plugins_are_kept_under_the_new_one(conf):
+def test_old_names_of_plugins_are_kept_under_the_new_one(conf: Configuration) -> None:
     """[A494] [A510]"""
     with pytest.warns(UmbelDeprecationWarning), pytest.warns(ForeignSettingWarning):
         conf.from_mapping({"CELERY_REDIS_HOST": "h", "CELERY_RESULT_DBURI": "sqlite:///x"})
     assert conf.changes() == {"redis_host": "h", "database_url": "sqlite:///x"}
 
 
-def test_djangos_namespace(conf):
+def test_djangos_namespace(conf: Configuration) -> None:
     settings = types.SimpleNamespace(
         DEBUG=True,
         ADMINS=[],
@@ -120,22 +122,22 @@ def test_djangos_namespace(conf):
     assert str(conf.origin("broker_url")).endswith("(CELERY_BROKER_URL)")
 
 
-def test_old_names_inside_a_namespace(conf):
+def test_old_names_inside_a_namespace(conf: Configuration) -> None:
     with pytest.warns(UmbelDeprecationWarning, match="task_always_eager"):
         conf.from_object(types.SimpleNamespace(CELERY_ALWAYS_EAGER=True), namespace="CELERY")
     assert conf.task_always_eager is True
 
 
-def test_a_misspelt_name_inside_a_namespace(conf):
+def test_a_misspelt_name_inside_a_namespace(conf: Configuration) -> None:
     with pytest.raises(ImproperlyConfigured, match=r"\(CELERY_TASK_ROUTS\); did you mean 'task_routes'"):
         conf.from_object(types.SimpleNamespace(CELERY_TASK_ROUTS={}), namespace="CELERY")
 
 
-def test_a_third_partys_name_inside_a_namespace(conf):
+def test_a_third_partys_name_inside_a_namespace(conf: Configuration) -> None:
     with pytest.warns(ForeignSettingWarning, match="CELERY_EMAIL_CHUNK_SIZE, in .* is no setting of Umbel"):
         conf.from_object(types.SimpleNamespace(CELERY_EMAIL_CHUNK_SIZE=1), namespace="CELERY")
 
 
-def test_a_forgotten_namespace_is_guessed(conf):
+def test_a_forgotten_namespace_is_guessed(conf: Configuration) -> None:
     with pytest.raises(ImproperlyConfigured, match="namespace='CELERY'"):
         conf.from_object(types.SimpleNamespace(CELERY_BROKER_URL="memory://"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,17 +14,17 @@ from umbel.settings import Configuration
 
 
 @pytest.fixture
-def conf():
+def conf() -> Configuration:
     return Configuration()
 
 
 @pytest.fixture
-def module(tmp_path, monkeypatch):
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
     """Return ``module(source)``: writes a module into the working directory and answers its name."""
     monkeypatch.chdir(tmp_path)
     names = []
 
-    def write(source):
+    def write(source: str) -> str:
         name = f"conf_{uuid.uuid4().hex}"
         (tmp_path / f"{name}.py").write_text(source)
         names.append(name)
@@ -33,7 +35,7 @@ def module(tmp_path, monkeypatch):
         sys.modules.pop(name, None)
 
 
-def refusal(call):
+def refusal(call: Callable[[], object]) -> str:
     with pytest.raises(ImproperlyConfigured) as caught:
         call()
     return str(caught.value)
@@ -61,7 +63,7 @@ synchronous = "full"
 """
 
 
-def test_umbel_toml(conf, tmp_path):
+def test_umbel_toml(conf: Configuration, tmp_path: Path) -> None:
     (tmp_path / "umbel.toml").write_text(DOCUMENT)
     assert conf.load_files(tmp_path) == [str(tmp_path / "umbel.toml")]
     assert conf.changes() == {
@@ -85,7 +87,7 @@ def test_umbel_toml(conf, tmp_path):
     }
 
 
-def test_pyproject_stands_below_umbel_toml(conf, tmp_path):
+def test_pyproject_stands_below_umbel_toml(conf: Configuration, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(
         '[project]\nname = "x"\n[tool.umbel]\npool = "solo"\ntask_protocol = 1\n[tool.umbel.worker]\nconcurrency = 9\n'
     )
@@ -96,7 +98,7 @@ def test_pyproject_stands_below_umbel_toml(conf, tmp_path):
     assert str(conf.origin("worker_concurrency")) == f"{tmp_path}/pyproject.toml, line 7"
 
 
-def test_a_pyproject_of_others_is_none_of_our_business(conf, tmp_path):
+def test_a_pyproject_of_others_is_none_of_our_business(conf: Configuration, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.black\nbroken")
     conf.load_files(tmp_path)
     (tmp_path / "pyproject.toml").write_text("[project]\ndependencies = ['umbel']\n")
@@ -115,20 +117,22 @@ def test_a_pyproject_of_others_is_none_of_our_business(conf, tmp_path):
         ('broker = "redis', 1, "correct this line"),
     ],
 )
-def test_a_broken_file_names_the_line_and_the_cure(conf, tmp_path, text, line, hint):
+def test_a_broken_file_names_the_line_and_the_cure(
+    conf: Configuration, tmp_path: Path, text: str, line: int, hint: str
+) -> None:
     (tmp_path / "umbel.toml").write_text(text)
     told = refusal(lambda: conf.load_files(tmp_path))
     assert told.startswith(f"{tmp_path}/umbel.toml, line {line}: ")
     assert told.endswith(hint)
 
 
-def test_a_file_that_is_no_text(conf, tmp_path):
+def test_a_file_that_is_no_text(conf: Configuration, tmp_path: Path) -> None:
     (tmp_path / "umbel.toml").write_bytes(b"\xff\xfe\x00")
     assert "cannot read the configuration file" in refusal(lambda: conf.load_files(tmp_path))
     assert "cannot read the configuration file" in refusal(lambda: conf.load_file(tmp_path / "none.toml"))
 
 
-def test_wrong_names_and_values_in_a_file_name_the_line(conf, tmp_path):
+def test_wrong_names_and_values_in_a_file_name_the_line(conf: Configuration, tmp_path: Path) -> None:
     path = tmp_path / "umbel.toml"
     path.write_text('broker = "memory://"\n[worker]\nconcurency = 3\n')
     assert refusal(lambda: conf.load_file(path)) == (
@@ -144,7 +148,7 @@ def test_wrong_names_and_values_in_a_file_name_the_line(conf, tmp_path):
 # -- modules -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_module_by_its_name(conf, module):
+def test_a_module_by_its_name(conf: Configuration, module: Callable[[str], str]) -> None:
     """[B405] [C012]; imports and variables of its own are passed over."""
     name = module(
         "import os\nfrom datetime import timedelta\nhost = 'h'\nbroker_url = f'redis://{host}'\n"
@@ -155,7 +159,7 @@ def test_a_module_by_its_name(conf, module):
     assert str(conf.origin("broker_url")).endswith(f"{name}.py")
 
 
-def test_an_attribute_of_a_module(conf, module):
+def test_an_attribute_of_a_module(conf: Configuration, module: Callable[[str], str]) -> None:
     name = module("class Production:\n    task_serializer = 'yaml'\nAS_DICT = {'task_protocol': 1}\n")
     conf.from_object(f"{name}:Production")
     conf.from_object(f"{name}.AS_DICT")
@@ -164,12 +168,12 @@ def test_an_attribute_of_a_module(conf, module):
     assert "there is no configuration module" in refusal(lambda: conf.from_object(f"{name}.Staging"))
 
 
-def test_a_misspelt_setting_in_a_module(conf, module):
+def test_a_misspelt_setting_in_a_module(conf: Configuration, module: Callable[[str], str]) -> None:
     name = module("task_serialiser = 'json'\n")
     assert "did you mean 'task_serializer'?" in refusal(lambda: conf.from_object(name))
 
 
-def test_a_missing_module_is_said_clearly(conf, module):
+def test_a_missing_module_is_said_clearly(conf: Configuration, module: Callable[[str], str]) -> None:
     """[B1120]"""
     told = refusal(lambda: conf.from_object("no_such_config"))
     assert told.startswith("there is no configuration module 'no_such_config'; looked in ")
@@ -179,7 +183,7 @@ def test_a_missing_module_is_said_clearly(conf, module):
 
 
 @pytest.mark.parametrize("line", ["import no_such_module", "from os import no_such_name", "1 / 0"])
-def test_an_error_inside_the_module_is_not_hidden(conf, module, line):
+def test_an_error_inside_the_module_is_not_hidden(conf: Configuration, module: Callable[[str], str], line: str) -> None:
     """[B1121]"""
     name = module(f"{line}\n")
     with pytest.raises((ImportError, ZeroDivisionError)) as caught:
@@ -187,7 +191,9 @@ def test_an_error_inside_the_module_is_not_hidden(conf, module, line):
     assert name not in str(caught.value)
 
 
-def test_sys_path_is_changed_only_meanwhile(conf, module, tmp_path, monkeypatch):
+def test_sys_path_is_changed_only_meanwhile(
+    conf: Configuration, module: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """[B1168]"""
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path not in ("", str(tmp_path))])
     before = list(sys.path)
@@ -200,7 +206,7 @@ def test_sys_path_is_changed_only_meanwhile(conf, module, tmp_path, monkeypatch)
     assert sys.path == before
 
 
-def test_config_from_envvar(conf, module, monkeypatch):
+def test_config_from_envvar(conf: Configuration, module: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
     """[B406]"""
     monkeypatch.setenv("MY_CONFIG", module("task_protocol = 1\n"))
     assert conf.from_envvar("MY_CONFIG") is True
@@ -213,7 +219,7 @@ def test_config_from_envvar(conf, module, monkeypatch):
 # -- the environment ---------------------------------------------------------------------------------------------------
 
 
-def test_variables_are_parsed_as_their_settings_type(conf):
+def test_variables_are_parsed_as_their_settings_type(conf: Configuration) -> None:
     conf.load_environment(
         {
             "UMBEL_TASK_ALWAYS_EAGER": "True",
@@ -247,7 +253,7 @@ def test_variables_are_parsed_as_their_settings_type(conf):
     assert str(conf.origin("task_time_limit")) == "the environment variable UMBEL_TASK_TIME_LIMIT"
 
 
-def test_celerys_variables_are_read_below_ours(conf):
+def test_celerys_variables_are_read_below_ours(conf: Configuration) -> None:
     """modern.md 2.1"""
     celerys = {
         "CELERY_BROKER_URL": "redis://c",
@@ -260,7 +266,7 @@ def test_celerys_variables_are_read_below_ours(conf):
     assert conf.broker_url == "redis://u"
 
 
-def test_wrong_variables_are_named(conf):
+def test_wrong_variables_are_named(conf: Configuration) -> None:
     told = refusal(lambda: conf.load_environment({"UMBEL_WORKER_CONCURRENCY": "many"}))
     assert told.startswith("worker_concurrency: expected a whole number or 'auto', got 'many' (text)")
     assert "in the environment variable UMBEL_WORKER_CONCURRENCY" in told
@@ -271,7 +277,7 @@ def test_wrong_variables_are_named(conf):
     )
 
 
-def test_variables_of_programs_and_of_container_platforms_are_passed_over(conf):
+def test_variables_of_programs_and_of_container_platforms_are_passed_over(conf: Configuration) -> None:
     conf.load_environment(
         {
             "UMBEL_HOME": "/x",

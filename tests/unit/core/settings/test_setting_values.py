@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,11 +19,11 @@ from umbel.settings.kinds import Refused, kind_of
 
 
 @pytest.fixture
-def conf():
+def conf() -> Configuration:
     return Configuration()
 
 
-def refusal(call):
+def refusal(call: Callable[[], object]) -> str:
     with pytest.raises(ImproperlyConfigured) as caught:
         call()
     return str(caught.value)
@@ -29,11 +32,11 @@ def refusal(call):
 # -- the table is Celery's ---------------------------------------------------------------------------------------------
 
 
-def test_every_setting_of_celery_is_known(celerys):
+def test_every_setting_of_celery_is_known(celerys: ModuleType) -> None:
     assert set(celerys._OPTIONS) - OPTIONS.keys() - FOREIGN.keys() == set()
 
 
-def test_every_default_is_celerys_or_says_that_it_differs(celerys):
+def test_every_default_is_celerys_or_says_that_it_differs(celerys: ModuleType) -> None:
     found = {}
     for name, row in OPTIONS.items():
         if name in celerys._OPTIONS and not row.own:
@@ -46,7 +49,7 @@ def test_every_default_is_celerys_or_says_that_it_differs(celerys):
     assert found == {}
 
 
-def test_the_defaults_that_differ_are_those_of_the_design():
+def test_the_defaults_that_differ_are_those_of_the_design() -> None:
     assert Configuration().task_acks_late is True
     assert Configuration().task_reject_on_worker_lost is True
     assert Configuration().task_track_started is False
@@ -61,14 +64,14 @@ def test_the_defaults_that_differ_are_those_of_the_design():
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_every_default_may_be_set_and_is_documented(name):
+def test_every_default_may_be_set_and_is_documented(name: str) -> None:
     row = OPTIONS[name]
     assert row.accept(row.default) == row.default
     assert row.doc.endswith(".")
     assert row.type != "Any" or row.kind is not None
 
 
-def test_mutable_defaults_are_not_shared(conf):
+def test_mutable_defaults_are_not_shared(conf: Configuration) -> None:
     conf.beat_schedule["x"] = {"task": "t"}
     assert Configuration().beat_schedule == {}
     assert conf["beat_schedule"] == {"x": {"task": "t"}}
@@ -99,7 +102,7 @@ def test_mutable_defaults_are_not_shared(conf):
         ("worker_pool", "threads", "threads"),
     ],
 )
-def test_values_are_kept_as_their_type(conf, name, value, kept):
+def test_values_are_kept_as_their_type(conf: Configuration, name: str, value: Any, kept: Any) -> None:
     setattr(conf, name, value)
     assert getattr(conf, name) == kept
     assert type(getattr(conf, name)) is type(kept)
@@ -128,7 +131,9 @@ def test_values_are_kept_as_their_type(conf, name, value, kept):
         ("task_default_queue", "", "it must not be empty"),
     ],
 )
-def test_a_wrong_value_is_refused_with_what_was_expected_and_where(conf, name, value, expected):
+def test_a_wrong_value_is_refused_with_what_was_expected_and_where(
+    conf: Configuration, name: str, value: Any, expected: str
+) -> None:
     before = getattr(conf, name)
     text = refusal(lambda: setattr(conf, name, value))
     assert text.startswith(f"{name}: ")
@@ -137,12 +142,12 @@ def test_a_wrong_value_is_refused_with_what_was_expected_and_where(conf, name, v
     assert getattr(conf, name) == before
 
 
-def test_a_refused_secret_is_not_shown(conf):
+def test_a_refused_secret_is_not_shown(conf: Configuration) -> None:
     assert "4711" not in refusal(lambda: setattr(conf, "broker_password", 4711))
     assert "pw" not in refusal(lambda: conf.update(broker_url={"x": "redis://:pw@h"}))
 
 
-def test_what_is_left_out_of_a_retry_policy_keeps_its_default(conf):
+def test_what_is_left_out_of_a_retry_policy_keeps_its_default(conf: Configuration) -> None:
     """[B008] all four keys are there in the end."""
     conf.task_publish_retry_policy = {"max_retries": None}
     assert conf.task_publish_retry_policy == {
@@ -153,7 +158,7 @@ def test_what_is_left_out_of_a_retry_policy_keeps_its_default(conf):
     }
 
 
-def test_a_deprecated_setting_names_what_to_use(conf):
+def test_a_deprecated_setting_names_what_to_use(conf: Configuration) -> None:
     with pytest.warns(UmbelDeprecationWarning, match="use task_acks_on_failure and task_acks_on_timeout"):
         conf.task_acks_on_failure_or_timeout = False
     assert conf.task_acks_on_failure_or_timeout is False
@@ -172,7 +177,7 @@ def test_a_deprecated_setting_names_what_to_use(conf):
         ("CELERY_TASK_ALWAYS_EAGER", "task_always_eager"),
     ],
 )
-def test_an_unknown_name_is_an_error_with_the_nearest(conf, name, nearest):
+def test_an_unknown_name_is_an_error_with_the_nearest(conf: Configuration, name: str, nearest: str) -> None:
     for attempt in (
         lambda: setattr(conf, name, 1),
         lambda: conf.update({name: 1}),
@@ -186,11 +191,11 @@ def test_an_unknown_name_is_an_error_with_the_nearest(conf, name, nearest):
 
 
 @pytest.mark.parametrize("name", ["task_route", "CELERY_ROUTS"])
-def test_a_misspelt_mapping_is_no_section(conf, name):
+def test_a_misspelt_mapping_is_no_section(conf: Configuration, name: str) -> None:
     assert "did you mean" in refusal(lambda: conf.update({name: {"a": {}}}))
 
 
-def test_reading_an_unknown_name(conf):
+def test_reading_an_unknown_name(conf: Any) -> None:
     with pytest.raises(AttributeError):
         _ = conf.task_alway_eager
     with pytest.raises(KeyError, match="did you mean 'task_always_eager'"):
@@ -207,7 +212,7 @@ def test_reading_an_unknown_name(conf):
         st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(), st.lists(st.text()), st.binary()
     )
 )
-def test_a_kind_either_keeps_a_value_or_refuses_it(value):
+def test_a_kind_either_keeps_a_value_or_refuses_it(value: Any) -> None:
     """Never another error, and what is kept is kept again."""
     for row in OPTIONS.values():
         try:
@@ -218,7 +223,7 @@ def test_a_kind_either_keeps_a_value_or_refuses_it(value):
 
 
 @given(st.text(max_size=30))
-def test_a_kind_either_parses_text_or_refuses_it(text):
+def test_a_kind_either_parses_text_or_refuses_it(text: str) -> None:
     for row in OPTIONS.values():
         try:
             kept = row.parse(text)
@@ -228,13 +233,13 @@ def test_a_kind_either_parses_text_or_refuses_it(text):
 
 
 @given(st.booleans() | st.none(), st.integers(-1000, 1000), st.floats(allow_nan=False))
-def test_text_of_a_value_is_that_value(boolean, integer, number):
+def test_text_of_a_value_is_that_value(boolean: bool | None, integer: int, number: float) -> None:
     assert kind_of("bool | None").parse(str(boolean)) is boolean
     assert kind_of("int | None").parse(str(integer)) == integer
     assert kind_of("float").parse(repr(number)) == number
 
 
-def test_kinds_of_types_that_are_not_known_take_anything():
+def test_kinds_of_types_that_are_not_known_take_anything() -> None:
     assert kind_of("Sequence[Widget]").accept(object) is object
     assert kind_of(int).expected == "a whole number"
     assert kind_of("Literal['a', 'b'] | int | None").expected == "'a' or 'b' or a whole number"

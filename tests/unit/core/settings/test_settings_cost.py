@@ -12,9 +12,10 @@ from umbel.settings import OPTIONS, Configuration, Settings
 
 class Plain:
     __slots__ = ("x",)
+    x: bool
 
 
-def test_reading_a_setting_is_reading_a_slot():
+def test_reading_a_setting_is_reading_a_slot() -> None:
     """No ``__getattr__`` (it doubles the time), no property: the sending path reads settings at each call."""
     assert not hasattr(Configuration, "__getattr__")
     assert Configuration.__getattribute__ is object.__getattribute__
@@ -22,17 +23,17 @@ def test_reading_a_setting_is_reading_a_slot():
         assert type(vars(Settings)[name]) is type(vars(Plain)["x"])
 
 
-def test_reading_is_about_as_quick_as_a_plain_slot():
+def test_reading_is_about_as_quick_as_a_plain_slot() -> None:
     plain, conf = Plain(), Configuration()
     plain.x = True
 
-    def best(statement):
+    def best(statement: str) -> float:
         return min(timeit.repeat(statement, globals={"plain": plain, "conf": conf}, number=50_000, repeat=9))
 
     assert best("conf.task_always_eager") < 3 * best("plain.x")
 
 
-def test_importing_the_settings_loads_nothing_slow():
+def test_importing_the_settings_loads_nothing_slow() -> None:
     code = (
         "import sys, types, attrs, click\n"
         "umbel = sys.modules['umbel'] = types.ModuleType('umbel')  # not what the package itself imports\n"

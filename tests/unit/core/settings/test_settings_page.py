@@ -9,7 +9,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 
 
-def test_the_page_is_current():
+def test_the_page_is_current() -> None:
     done = subprocess.run(
         [sys.executable, "tools/settings_reference.py", "--check"],
         cwd=ROOT,

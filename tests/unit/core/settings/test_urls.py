@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import string
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
@@ -41,7 +42,7 @@ from umbel.urls import MASK, ParsedUrl, build_url, mask_url, parse_url, split_ur
         ("file:///abs/p%20q", {"scheme": "file", "path": "/abs/p q"}),
     ],
 )
-def test_parts(url, parts):
+def test_parts(url: str, parts: dict[str, Any]) -> None:
     assert parse_url(url) == ParsedUrl(**parts)
 
 
@@ -58,25 +59,25 @@ def test_parts(url, parts):
         ("sqlite:////abs/x.db", "/abs/x.db"),
     ],
 )
-def test_a_leading_slash_only_separates(url, virtual_host):
+def test_a_leading_slash_only_separates(url: str, virtual_host: str | None) -> None:
     """[B138]"""
     assert parse_url(url).virtual_host == virtual_host
 
 
-def test_names_and_drivers():
+def test_names_and_drivers() -> None:
     url = parse_url("sqla+postgresql@dist://h")
     assert (url.name, url.driver) == ("sqla", "postgresql")
     assert parse_url("redis://h").driver is None
 
 
-def test_several_hosts():
+def test_several_hosts() -> None:
     assert parse_url("mongodb://u:p@a:1,b:2,[::1]:3/db").hosts == (("a", 1), ("b", 2), ("::1", 3))
     assert parse_url("memcached://a:1;b/").hosts == (("a", 1), ("b", None))
     assert parse_url("redis://a:1").hosts == (("a", 1),)
     assert parse_url("redis://").hosts == ()
 
 
-def test_several_urls():
+def test_several_urls() -> None:
     assert split_urls("redis://a; redis://b ;sentinel://c;d:2/") == ["redis://a", "redis://b", "sentinel://c;d:2/"]
     assert split_urls(" memory:// ") == ["memory://"]
     assert split_urls("") == []
@@ -97,7 +98,7 @@ def test_several_urls():
         ("redis://u:hunter2/x@h", "write %40, %3A, %2F"),
     ],
 )
-def test_what_is_no_url_is_said_without_the_password(url, message):
+def test_what_is_no_url_is_said_without_the_password(url: str, message: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=message) as caught:
         parse_url(url)
     assert "hunter2" not in str(caught.value)
@@ -125,11 +126,11 @@ def test_what_is_no_url_is_said_without_the_password(url, message):
         ("disabled", "disabled"),
     ],
 )
-def test_masked(url, shown):
+def test_masked(url: str, shown: str) -> None:
     assert mask_url(url) == shown
 
 
-def test_repr_and_str_hide_the_password():
+def test_repr_and_str_hide_the_password() -> None:
     url = parse_url("redis://u:hunter2@h/0?token=hunter2")
     assert "hunter2" not in repr(url)
     assert str(url) == "redis://u:**@h/0?token=**"
@@ -154,12 +155,12 @@ PARTS = st.fixed_dictionaries(
 
 
 @given(PARTS)
-def test_what_is_built_is_parsed_again(parts):
+def test_what_is_built_is_parsed_again(parts: dict[str, Any]) -> None:
     assert parse_url(build_url(**parts)) == ParsedUrl(**parts)
 
 
 @given(PARTS, st.text(string.ascii_uppercase, min_size=12, max_size=12))
-def test_no_built_url_shows_its_password(parts, secret):
+def test_no_built_url_shows_its_password(parts: dict[str, Any], secret: str) -> None:
     assume(not any(secret in str(part) for part in parts.values()))
     parts["password"] = secret
     parts["query"]["password"] = secret
@@ -169,14 +170,14 @@ def test_no_built_url_shows_its_password(parts, secret):
 
 
 @given(st.text("abc:/@?&=;#%[]", max_size=12), st.text("abc:/@?;#%[]", max_size=12))
-def test_a_password_is_hidden_however_badly_it_is_written(before, after):
+def test_a_password_is_hidden_however_badly_it_is_written(before: str, after: str) -> None:
     """Unencoded slashes, question marks and at signs inside the password included."""
     assume("://" not in before + after)
     assert "HUNTER" not in mask_url(f"redis://user:{before}HUNTER{after}@host:6379/0")
 
 
 @given(st.text(max_size=60))
-def test_no_text_breaks_masking_and_parsing(text):
+def test_no_text_breaks_masking_and_parsing(text: str) -> None:
     mask_url(text)
     with contextlib.suppress(ImproperlyConfigured):
         parse_url(text)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import logging
 import threading
+from collections.abc import Callable
+from typing import Any, Never
 
 import pytest
 
@@ -50,31 +52,31 @@ CELERYS = [
 
 
 @pytest.fixture
-def signal():
+def signal() -> Signal:
     return Signal("thing_happened", ("value",))
 
 
-def test_celerys_34_signals_are_here():
+def test_celerys_34_signals_are_here() -> None:
     """[B935] under their names, each an attribute of the module."""
     assert sorted(SIGNALS) == sorted(CELERYS)
     assert len(CELERYS) == 34
     assert all(getattr(signals, name) is signal and signal.name == name for name, signal in SIGNALS.items())
 
 
-def test_each_signal_has_its_observer_hook_with_the_same_arguments():
+def test_each_signal_has_its_observer_hook_with_the_same_arguments() -> None:
     for name, signal in SIGNALS.items():
         hook = getattr(hookspecs, f"umbel_{name}")
         arguments = hook.__code__.co_varnames[: hook.__code__.co_argcount]
         assert arguments == ("sender", *signal.providing_args), name
 
 
-def test_receivers_are_called_in_order_with_what_was_sent(signal):
+def test_receivers_are_called_in_order_with_what_was_sent(signal: Signal) -> None:
     """[B923] send answers (receiver, response) pairs."""
 
-    def first(sender, value, **kwargs):
+    def first(sender: object, value: object, **kwargs: Any) -> Any:
         return ("first", sender, value, kwargs["signal"])
 
-    def second(**kwargs):
+    def second(**kwargs: Any) -> str:
         return "second"
 
     signal.connect(first)
@@ -83,37 +85,37 @@ def test_receivers_are_called_in_order_with_what_was_sent(signal):
     assert signal.send("me", value=3) == [(first, ("first", "me", 3, signal)), (second, "second")]
 
 
-def test_nobody_listens_is_cheap_to_see(signal):
+def test_nobody_listens_is_cheap_to_see(signal: Signal) -> None:
     assert not signal.receivers
     assert not signal.has_listeners
     assert signal.send(None) == []
 
 
-def test_connect_is_a_decorator_with_and_without_arguments(signal):
+def test_connect_is_a_decorator_with_and_without_arguments(signal: Signal) -> None:
     @signal.connect
-    def plain(**kwargs):
+    def plain(**kwargs: Any) -> str:
         return "plain"
 
     @signal.connect(sender="only")
-    def filtered(**kwargs):
+    def filtered(**kwargs: Any) -> str:
         return "filtered"
 
     assert [answer for _, answer in signal.send("other")] == ["plain"]
     assert [answer for _, answer in signal.send("only")] == ["plain", "filtered"]
 
 
-def test_a_sender_is_the_same_object_or_an_equal_name(signal):
+def test_a_sender_is_the_same_object_or_an_equal_name(signal: Signal) -> None:
     class Task:
-        def __eq__(self, other):
+        def __eq__(self, other: object) -> bool:
             return True
 
-        def __hash__(self):
+        def __hash__(self) -> int:
             return 0
 
     task = Task()
     calls = []
 
-    def receiver(**kwargs):
+    def receiver(**kwargs: Any) -> Any:
         calls.append(kwargs["sender"])
 
     signal.connect(receiver, sender=task)
@@ -125,11 +127,11 @@ def test_a_sender_is_the_same_object_or_an_equal_name(signal):
     assert calls == [task, "name"]
 
 
-def test_weak_receivers_leave_when_they_die(signal):
+def test_weak_receivers_leave_when_they_die(signal: Signal) -> None:
     """[B922] disconnecting is unnecessary."""
 
     class Listener:
-        def heard(self, **kwargs):
+        def heard(self, **kwargs: Any) -> Any:
             return "heard"
 
     listener = Listener()
@@ -141,13 +143,13 @@ def test_weak_receivers_leave_when_they_die(signal):
     assert not signal.receivers
 
 
-def test_strong_receivers_stay(signal):
+def test_strong_receivers_stay(signal: Signal) -> None:
     signal.connect(lambda **kwargs: "stays", weak=False)
     gc.collect()
     assert [answer for _, answer in signal.send(None)] == ["stays"]
 
 
-def test_dispatch_uid_prevents_duplicates(signal):
+def test_dispatch_uid_prevents_duplicates(signal: Signal) -> None:
     """[B921]"""
     for _ in range(3):
         signal.connect(lambda **kwargs: "once", weak=False, dispatch_uid="mine")
@@ -157,8 +159,8 @@ def test_dispatch_uid_prevents_duplicates(signal):
     assert not signal.receivers
 
 
-def test_the_same_receiver_is_connected_once_for_one_sender(signal):
-    def receiver(**kwargs):
+def test_the_same_receiver_is_connected_once_for_one_sender(signal: Signal) -> None:
+    def receiver(**kwargs: Any) -> Any:
         return kwargs["sender"]
 
     signal.connect(receiver)
@@ -170,9 +172,9 @@ def test_the_same_receiver_is_connected_once_for_one_sender(signal):
     assert not signal.receivers
 
 
-def test_methods_of_two_objects_are_two_receivers(signal):
+def test_methods_of_two_objects_are_two_receivers(signal: Signal) -> None:
     class Listener:
-        def heard(self, **kwargs):
+        def heard(self, **kwargs: Any) -> Any:
             return id(self)
 
     one, two = Listener(), Listener()
@@ -183,22 +185,22 @@ def test_methods_of_two_objects_are_two_receivers(signal):
     assert [answer for _, answer in signal.send(None)] == [id(two)]
 
 
-def test_receivers_must_accept_keywords(signal):
+def test_receivers_must_accept_keywords(signal: Signal) -> None:
     """[B921]"""
     with pytest.raises(TypeError, match=r"thing_happened.*must accept keyword arguments; add \*\*kwargs"):
         signal.connect(lambda sender: None, weak=False)
     with pytest.raises(TypeError, match="expected a callable receiver, got 3"):
-        signal.connect(3)
+        signal.connect(3)  # type: ignore[call-overload]
 
 
-def test_send_lets_an_error_out_and_stops(signal):
+def test_send_lets_an_error_out_and_stops(signal: Signal) -> None:
     """[B923]"""
     called = []
 
-    def broken(**kwargs):
+    def broken(**kwargs: Any) -> Never:
         raise LookupError("no")
 
-    def after(**kwargs):
+    def after(**kwargs: Any) -> None:
         called.append(1)
 
     signal.connect(broken)
@@ -208,13 +210,13 @@ def test_send_lets_an_error_out_and_stops(signal):
     assert called == []
 
 
-def test_send_robust_makes_the_error_an_answer(signal, caplog):
+def test_send_robust_makes_the_error_an_answer(signal: Signal, caplog: pytest.LogCaptureFixture) -> None:
     """[B924] and the first failure alone is logged with its traceback."""
 
-    def broken(**kwargs):
+    def broken(**kwargs: Any) -> Never:
         raise LookupError("no")
 
-    def after(**kwargs):
+    def after(**kwargs: Any) -> str:
         return "called"
 
     signal.connect(broken)
@@ -226,13 +228,17 @@ def test_send_robust_makes_the_error_an_answer(signal, caplog):
     assert answer == "called"
     (record,) = caplog.records
     assert "broken of signal thing_happened raised" in record.getMessage()
+    assert record.exc_info is not None
+    assert record.exc_info[1] is not None
     assert record.exc_info[1].args == ("no",)
 
 
-def test_a_receiver_that_goes_on_failing_is_switched_off_and_can_come_back(signal, caplog):
+def test_a_receiver_that_goes_on_failing_is_switched_off_and_can_come_back(
+    signal: Signal, caplog: pytest.LogCaptureFixture
+) -> None:
     calls = []
 
-    def broken(**kwargs):
+    def broken(**kwargs: Any) -> Never:
         calls.append(1)
         raise LookupError("no")
 
@@ -247,11 +253,11 @@ def test_a_receiver_that_goes_on_failing_is_switched_off_and_can_come_back(signa
     assert len(calls) == MAX_FAILURES + 1
 
 
-def test_connecting_while_sending_changes_the_next_send_only(signal):
-    def late(**kwargs):
+def test_connecting_while_sending_changes_the_next_send_only(signal: Signal) -> None:
+    def late(**kwargs: Any) -> str:
         return "late"
 
-    def early(**kwargs):
+    def early(**kwargs: Any) -> str:
         signal.connect(late)
         return "early"
 
@@ -260,11 +266,11 @@ def test_connecting_while_sending_changes_the_next_send_only(signal):
     assert [answer for _, answer in signal.send(None)] == ["early", "late"]
 
 
-def test_threads_may_connect_and_disconnect_at_once(signal):
+def test_threads_may_connect_and_disconnect_at_once(signal: Signal) -> None:
     functions = [[lambda **kwargs: None for _ in range(50)] for _ in range(8)]
     start = threading.Barrier(8)
 
-    def work(mine):
+    def work(mine: list[Callable[..., None]]) -> None:
         start.wait()
         for function in mine:
             signal.connect(function)

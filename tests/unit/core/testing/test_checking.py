@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,7 @@ def umbel_backend(app, url):
 
 
 @pytest.fixture
-def run_check(tmp_path: Path):
+def run_check(tmp_path: Path) -> Callable[..., tuple[int, str]]:
     """Check a plugin with a planted fault in a process of its own; return pytest's exit code and what it said."""
 
     def run(kind: str, source: str, fault: str, only: str = "") -> tuple[int, str]:
@@ -144,7 +145,7 @@ def run_check(tmp_path: Path):
         ("deaf", "test_wake_ends_a_blocked_receive"),
     ],
 )
-def test_a_broken_transport_is_found_out(run_check, fault: str, found_by: str) -> None:
+def test_a_broken_transport_is_found_out(run_check: Callable[..., tuple[int, str]], fault: str, found_by: str) -> None:
     code, said = run_check("transport", TRANSPORT, fault, found_by)
     assert code == 1, said
     assert "1 failed" in said, said
@@ -158,14 +159,14 @@ def test_a_broken_transport_is_found_out(run_check, fault: str, found_by: str) -
         ("counter", "test_a_part_that_comes_again_is_counted_once"),
     ],
 )
-def test_a_broken_backend_is_found_out(run_check, fault: str, found_by: str) -> None:
+def test_a_broken_backend_is_found_out(run_check: Callable[..., tuple[int, str]], fault: str, found_by: str) -> None:
     code, said = run_check("backend", BACKEND, fault, found_by)
     assert code == 1, said
     assert "1 failed" in said, said
     assert found_by in said, said
 
 
-def test_a_sound_plugin_passes_and_says_what_was_skipped(run_check) -> None:
+def test_a_sound_plugin_passes_and_says_what_was_skipped(run_check: Callable[..., tuple[int, str]]) -> None:
     code, said = run_check("backend", BACKEND, "none")
     assert code == 0, said
     assert "Backend does not declare 'many_processes'" in said

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -10,16 +11,16 @@ from umbel.testing.proxy import TcpProxy
 
 
 @pytest.fixture
-def echo_port():
+def echo_port() -> Iterator[int]:
     """A server that answers what it is sent."""
     server = socket.create_server(("127.0.0.1", 0))
 
-    def answer(link):
+    def answer(link: socket.socket) -> None:
         with link, contextlib.suppress(OSError):
             while data := link.recv(4096):
                 link.sendall(data)
 
-    def serve():
+    def serve() -> None:
         with contextlib.suppress(OSError):
             while True:
                 threading.Thread(target=answer, args=(server.accept()[0],), daemon=True).start()
@@ -30,17 +31,17 @@ def echo_port():
     server.close()
 
 
-def connect(port):
+def connect(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), 5)
 
 
-def test_it_forwards_both_ways(echo_port):
+def test_it_forwards_both_ways(echo_port: int) -> None:
     with TcpProxy("127.0.0.1", echo_port) as proxy, connect(proxy.port) as link:
         link.sendall(b"hello")
         assert link.recv(10) == b"hello"
 
 
-def test_a_cut_resets_what_there_is_and_lets_new_ones_through(echo_port):
+def test_a_cut_resets_what_there_is_and_lets_new_ones_through(echo_port: int) -> None:
     with TcpProxy("127.0.0.1", echo_port) as proxy:
         with connect(proxy.port) as link:
             link.sendall(b"x")
@@ -53,7 +54,7 @@ def test_a_cut_resets_what_there_is_and_lets_new_ones_through(echo_port):
             assert again.recv(1) == b"y"
 
 
-def test_what_is_held_back_comes_afterwards(echo_port):
+def test_what_is_held_back_comes_afterwards(echo_port: int) -> None:
     with TcpProxy("127.0.0.1", echo_port) as proxy, connect(proxy.port) as link:
         with proxy.holding():
             link.sendall(b"later")
@@ -64,7 +65,7 @@ def test_what_is_held_back_comes_afterwards(echo_port):
         assert link.recv(10) == b"later"
 
 
-def test_a_server_that_is_gone_closes_the_connection(echo_port):
+def test_a_server_that_is_gone_closes_the_connection(echo_port: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
     with TcpProxy("127.0.0.1", port) as proxy, connect(proxy.port) as link:

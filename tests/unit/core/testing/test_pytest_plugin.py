@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from umbel import Umbel, current_app, shared_task
+from umbel.worker import Worker
 
 
 def run_pytest(folder: Path, source: str, *options: str) -> str:
@@ -40,7 +41,7 @@ def shared(x: int) -> int:
     return x + 1
 
 
-def test_a_task_runs_for_real(umbel_app: Umbel, umbel_worker) -> None:
+def test_a_task_runs_for_real(umbel_app: Umbel, umbel_worker: Worker) -> None:
     @umbel_app.task
     def add(x: int, y: int) -> int:
         return x + y
@@ -55,7 +56,7 @@ def test_a_task_runs_for_real(umbel_app: Umbel, umbel_worker) -> None:
     assert umbel_worker.is_ready
 
 
-def test_shared_tasks_belong_to_the_application_of_the_test(umbel_app: Umbel, umbel_worker) -> None:
+def test_shared_tasks_belong_to_the_application_of_the_test(umbel_app: Umbel, umbel_worker: Worker) -> None:
     assert current_app() is umbel_app
     assert shared.delay(1).get(timeout=10) == 2
 
@@ -86,7 +87,7 @@ class TestSolo:
     def umbel_worker_pool(self) -> str:
         return "solo"
 
-    def test_another_pool(self, umbel_app: Umbel, umbel_worker) -> None:
+    def test_another_pool(self, umbel_app: Umbel, umbel_worker: Worker) -> None:
         @umbel_app.task
         def double(x: int) -> int:
             return 2 * x
@@ -107,14 +108,14 @@ class TestOverridden:
     def umbel_worker_parameters(self) -> dict[str, object]:
         return {"concurrency": 1, "hostname": "theirs@%h"}
 
-    def test_all_of_it(self, umbel_app: Umbel, umbel_worker) -> None:
+    def test_all_of_it(self, umbel_app: Umbel, umbel_worker: Worker) -> None:
         assert umbel_app.main == "their.name"
         assert umbel_worker.options.concurrency == 1
         assert umbel_worker.node.startswith("theirs@")
         assert [queue.name for queue in umbel_worker.queues] == ["mine"]
 
 
-def test_session_fixtures(umbel_session_app: Umbel, umbel_session_worker) -> None:
+def test_session_fixtures(umbel_session_app: Umbel, umbel_session_worker: Worker) -> None:
     @umbel_session_app.task
     def add(x: int, y: int) -> int:
         return x + y

@@ -208,7 +208,7 @@ def test_stop_gives_up_in_time_and_says_how_much_is_left(line: Line) -> None:
 def test_what_is_to_follow_comes_after_the_commit(line: Line, outflow: Outflow) -> None:
     seen: list[int] = []
     outflow.put(Ending(held("a"), after=lambda: seen.append(len(line.committed))))
-    outflow.put(Ending(held("b"), after=lambda: 1 / 0))  # type: ignore[arg-type,return-value]
+    outflow.put(Ending(held("b"), after=lambda: 1 / 0))  # type: ignore[arg-type]
     assert outflow.flush(DEADLINE_S)
     assert seen
     assert seen[0] >= 1

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from umbel.exceptions import BackendError
@@ -7,7 +9,7 @@ from umbel.model import ChordPart, TaskMeta
 from umbel_backend_disabled import DisabledBackend, ResultsDisabled
 
 
-def test_storing_does_nothing():
+def test_storing_does_nothing() -> None:
     """[B154] [B856]."""
     backend = DisabledBackend()
     backend.open(1.0)
@@ -27,7 +29,7 @@ def test_storing_does_nothing():
         lambda backend: backend.join([ChordPart("g", "t", 0, "SUCCESS", b"", b"", 1)]),
     ],
 )
-def test_everything_else_says_what_to_configure(read):
+def test_everything_else_says_what_to_configure(read: Callable[[DisabledBackend], object]) -> None:
     """[B154] [B856]."""
     with pytest.raises(ResultsDisabled, match=r"expected a result backend to .*: set result_backend") as raised:
         read(DisabledBackend())

@@ -3,6 +3,9 @@ from __future__ import annotations
 import os
 import resource
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,23 +19,25 @@ from umbel_backend_filesystem.folder import Folder
 
 
 @pytest.fixture
-def backend(tmp_path):
+def backend(tmp_path: Path) -> Iterator[FilesystemBackend]:
     backend = FilesystemBackend(f"file://{tmp_path}/results")
     backend.open(1.0)
     yield backend
     backend.close()
 
 
-def meta(task_id="a", state="SUCCESS", payload=b"", **options):
+def meta(task_id: str = "a", state: str = "SUCCESS", payload: bytes = b"", **options: Any) -> TaskMeta:
     return TaskMeta(task_id, state, payload, **options)
 
 
-def part(index, size, **options):
+def part(index: int, size: int, **options: Any) -> ChordPart:
     return ChordPart("c", f"t{index}", index, "SUCCESS", str(index).encode(), b"body", size, **options)
 
 
 @given(st.text(), st.text(), st.binary(), st.integers(0, 1000), st.none() | st.floats(0, 1e9))
-def test_a_result_is_read_as_it_was_written(task_id, state, payload, attempt, expires_s):
+def test_a_result_is_read_as_it_was_written(
+    task_id: str, state: str, payload: bytes, attempt: int, expires_s: float | None
+) -> None:
     one = TaskMeta(task_id, state, payload, "type", "encoding", attempt, expires_s)
     again = decode_meta(encode_meta(one))
     assert (again.task_id, again.state, again.payload) == (task_id, state, payload)
@@ -41,20 +46,20 @@ def test_a_result_is_read_as_it_was_written(task_id, state, payload, attempt, ex
 
 
 @given(st.binary(max_size=300))
-def test_garbage_is_never_taken_for_a_result(data):
+def test_garbage_is_never_taken_for_a_result(data: bytes) -> None:
     with pytest.raises(ValueError, match="expected a file of umbel"):
         decode_meta(data)
 
 
 @given(st.data())
-def test_what_is_cut_off_is_never_taken_for_a_part(data):
+def test_what_is_cut_off_is_never_taken_for_a_part(data: st.DataObject) -> None:
     whole = encode_part(part(0, 2))
     with pytest.raises(ValueError, match="expected"):
         decode_part(whole[: data.draw(st.integers(0, len(whole) - 1))], "c", b"")
 
 
 @given(st.lists(st.text(max_size=400), min_size=2, max_size=2, unique=True))
-def test_two_tasks_never_share_a_file(pair):
+def test_two_tasks_never_share_a_file(pair: list[str]) -> None:
     one, other = map(Folder.quote, pair)
     assert one.lower() != other.lower()
     assert len(one) < 255
@@ -62,18 +67,18 @@ def test_two_tasks_never_share_a_file(pair):
 
 
 @pytest.mark.parametrize("url", ["file://", "filesystem:///", "file:///x?sync=1", "file:///x?fsync=perhaps"])
-def test_a_wrong_url_says_what_is_right(url):
+def test_a_wrong_url_says_what_is_right(url: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="expected"):
         FilesystemBackend(url)
 
 
-def test_a_folder_that_cannot_be_made(tmp_path):
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(BackendStoreError, match="cannot open the result store"):
         FilesystemBackend(f"file://{tmp_path}/file/results").open(1.0)
 
 
-def test_a_closed_backend_raises_and_waits_for_nothing(backend):
+def test_a_closed_backend_raises_and_waits_for_nothing(backend: FilesystemBackend) -> None:
     backend.store([meta()])
     backend.close()
     with pytest.raises(BackendStoreError, match="not open"):
@@ -81,7 +86,7 @@ def test_a_closed_backend_raises_and_waits_for_nothing(backend):
     assert backend.wait(["unknown"], 30.0) == []
 
 
-def test_a_full_disk_keeps_what_was_there(backend, tmp_path):
+def test_a_full_disk_keeps_what_was_there(backend: FilesystemBackend, tmp_path: Path) -> None:
     backend.store([meta(state="STARTED", payload=b"old")])
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, hard))
@@ -91,11 +96,13 @@ def test_a_full_disk_keeps_what_was_there(backend, tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (raised.value.task_id, raised.value.state) == ("a", "SUCCESS")
-    assert backend.load(["a"])[0].payload == b"old"
+    [kept] = backend.load(["a"])
+    assert kept is not None
+    assert kept.payload == b"old"
     assert os.listdir(tmp_path / "results" / "new") == []
 
 
-def test_a_broken_file_is_an_error_that_names_the_task(backend, tmp_path):
+def test_a_broken_file_is_an_error_that_names_the_task(backend: FilesystemBackend, tmp_path: Path) -> None:
     backend.store([meta()])
     [path] = (tmp_path / "results" / "results").glob("*/*")
     path.write_bytes(b"broken")
@@ -104,7 +111,9 @@ def test_a_broken_file_is_an_error_that_names_the_task(backend, tmp_path):
     assert raised.value.task_id == "a"
 
 
-def test_a_count_that_is_too_high_after_a_crash_completes_nothing_early(backend, tmp_path):
+def test_a_count_that_is_too_high_after_a_crash_completes_nothing_early(
+    backend: FilesystemBackend, tmp_path: Path
+) -> None:
     """Killed between counting a member and writing it: the member comes again."""
     backend.join([part(0, 3)])
     [count] = (tmp_path / "results" / "chords").glob("*/*/count")
@@ -114,7 +123,9 @@ def test_a_count_that_is_too_high_after_a_crash_completes_nothing_early(backend,
     assert [one.payload for one in chord.parts] == [b"0", b"1", b"2"]
 
 
-def test_opening_sweeps_what_was_half_written_long_ago_and_nothing_else(backend, tmp_path):
+def test_opening_sweeps_what_was_half_written_long_ago_and_nothing_else(
+    backend: FilesystemBackend, tmp_path: Path
+) -> None:
     """Files being written have their expiry as modification time, which may lie far back."""
     fresh = tmp_path / "results" / "new" / "being-written"
     fresh.write_bytes(b"half")
@@ -123,7 +134,7 @@ def test_opening_sweeps_what_was_half_written_long_ago_and_nothing_else(backend,
     assert fresh.exists()
 
 
-def test_chords_and_groups_expire_too(backend):
+def test_chords_and_groups_expire_too(backend: FilesystemBackend) -> None:
     backend.save_group("short", b"1", expires_s=5)
     backend.save_group("ever", b"2")
     backend.join([part(0, 2, expires_s=5)])
@@ -134,7 +145,7 @@ def test_chords_and_groups_expire_too(backend):
     assert len(chord.parts) == 2
 
 
-def test_files_are_for_this_user_alone(backend, tmp_path):
+def test_files_are_for_this_user_alone(backend: FilesystemBackend, tmp_path: Path) -> None:
     backend.store([meta()])
     [path] = (tmp_path / "results" / "results").glob("*/*")
     assert path.stat().st_mode & 0o077 == 0

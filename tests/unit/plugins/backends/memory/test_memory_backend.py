@@ -17,13 +17,13 @@ class App:
     """Something that can be referred to weakly."""
 
 
-def opened(name, app=None):
+def opened(name: str, app: object = None) -> MemoryBackend:
     backend = MemoryBackend(f"memory://{name}", app)
     backend.open(1.0)
     return backend
 
 
-def test_a_space_goes_with_the_last_application_that_used_it():
+def test_a_space_goes_with_the_last_application_that_used_it() -> None:
     app = App()
     opened("going", app).store([TaskMeta("a", "SUCCESS", b"")])
     assert opened("going", app).load(["a"])[0] is not None
@@ -32,12 +32,12 @@ def test_a_space_goes_with_the_last_application_that_used_it():
     assert opened("going", App()).load(["a"]) == [None]
 
 
-def test_an_unopened_backend_says_so():
+def test_an_unopened_backend_says_so() -> None:
     with pytest.raises(BackendError, match=r"expected memory://x to be open"):
         MemoryBackend("memory://x").load(["a"])
 
 
-def test_a_closed_backend_waits_for_nothing():
+def test_a_closed_backend_waits_for_nothing() -> None:
     backend = opened("closed")
     backend.close()
     started = time.monotonic()
@@ -45,7 +45,7 @@ def test_a_closed_backend_waits_for_nothing():
     assert time.monotonic() - started < 5
 
 
-def test_a_forked_child_is_told_that_nobody_would_see_its_results():
+def test_a_forked_child_is_told_that_nobody_would_see_its_results() -> None:
     backend = opened("forked")
     backend.store([])
     reader, writer = os.pipe()
@@ -65,7 +65,7 @@ def test_a_forked_child_is_told_that_nobody_would_see_its_results():
     assert "threads" in answer
 
 
-def test_nothing_is_left_of_those_who_waited():
+def test_nothing_is_left_of_those_who_waited() -> None:
     app = App()
     backend = opened("waiters", app)
     assert backend.wait(["a", "b"], 0.01) == []
@@ -74,7 +74,7 @@ def test_nothing_is_left_of_those_who_waited():
     assert find_space("waiters", app)._waiting == {}
 
 
-def test_a_result_written_anew_lives_as_long_as_the_new_one():
+def test_a_result_written_anew_lives_as_long_as_the_new_one() -> None:
     backend = opened("anew")
     backend.store([TaskMeta("a", "STARTED", b"", expires_s=5)])
     backend.store([TaskMeta("a", "SUCCESS", b"", expires_s=500)])
@@ -84,7 +84,7 @@ def test_a_result_written_anew_lives_as_long_as_the_new_one():
     assert backend.load(["a"]) == [None]
 
 
-def test_chords_and_groups_expire_too():
+def test_chords_and_groups_expire_too() -> None:
     backend = opened("ends")
     backend.save_group("g", b"1", expires_s=5)
     backend.join([ChordPart("c", "t0", 0, "SUCCESS", b"", b"", 2, expires_s=5)])

@@ -7,6 +7,10 @@ import os
 import sqlite3
 import threading
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,15 +20,16 @@ import umbel_backend_sqlite
 from umbel.exceptions import BackendError, BackendGetMetaError, BackendStoreError
 from umbel.model import ChordPart, TaskMeta
 from umbel.states import ALL_STATES, SUCCESS
+from umbel_backend_sqlite import SqliteBackend
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> Path:
     return tmp_path / "store.db"
 
 
 @pytest.fixture
-def backend(path):
+def backend(path: Path) -> Iterator[SqliteBackend]:
     backend = umbel_backend_sqlite.umbel_backend(None, f"sqlite:///{path}?busy_timeout_s=0.5")
     backend.open(5.0)
     yield backend
@@ -37,7 +42,9 @@ def backend(path):
     st.lists(st.tuples(st.sampled_from([*sorted(ALL_STATES), "PROGRESS"]), st.integers(0, 3)), min_size=1, max_size=8),
     st.booleans(),
 )
-def test_the_rule_of_the_database_is_the_rule_of_the_model(backend, ident, history, at_once):
+def test_the_rule_of_the_database_is_the_rule_of_the_model(
+    backend: SqliteBackend, ident: UUID, history: list[tuple[str, int]], at_once: bool
+) -> None:
     """A state that may not be written over stands, one by one or in one batch."""
     backend.forget([str(ident)])
     metas = [TaskMeta(str(ident), state, b"%d" % n, attempt=attempt) for n, (state, attempt) in enumerate(history)]
@@ -49,20 +56,23 @@ def test_the_rule_of_the_database_is_the_rule_of_the_model(backend, ident, histo
         backend.store(batch)
     [found] = backend.load([str(ident)])
     assert expected is not None
+    assert found is not None
     assert (found.state, found.payload, found.attempt) == (expected.state, expected.payload, expected.attempt)
 
 
-def test_a_result_past_its_time_is_neither_seen_nor_in_the_way(backend):
+def test_a_result_past_its_time_is_neither_seen_nor_in_the_way(backend: SqliteBackend) -> None:
     backend.store([TaskMeta("t", SUCCESS, b"old", expires_s=0.0), TaskMeta("u", SUCCESS, b"u")])
     assert [meta and meta.payload for meta in backend.load(["t", "u"])] == [None, b"u"]
     assert [meta.task_id for meta in backend.wait(["t", "u"], 1.0)] == ["u"]
     backend.store([TaskMeta("t", SUCCESS, b"new", expires_s=60.0)])
     [found] = backend.load(["t"])
+    assert found is not None
     assert found.payload == b"new"
+    assert found.expires_s is not None
     assert 50 < found.expires_s <= 60
 
 
-def test_expiring_takes_chords_and_groups_along(backend, path):
+def test_expiring_takes_chords_and_groups_along(backend: SqliteBackend, path: Path) -> None:
     backend.save_group("g", b"g", 10.0)
     backend.join([ChordPart("c", "t", 0, SUCCESS, b"", b"body", 2, 10.0)])
     backend.join([ChordPart("kept", "t", 0, SUCCESS, b"", b"body", 2)])
@@ -75,13 +85,13 @@ def test_expiring_takes_chords_and_groups_along(backend, path):
     assert counts == [0, 1, 1]
 
 
-def test_waiting_takes_no_time_of_the_processor(backend):
+def test_waiting_takes_no_time_of_the_processor(backend: SqliteBackend) -> None:
     before = time.thread_time()
     assert backend.wait(["never"], 2.0) == []
     assert time.thread_time() - before < 0.02
 
 
-def test_a_hundred_threads_wait_each_for_its_own(backend):
+def test_a_hundred_threads_wait_each_for_its_own(backend: SqliteBackend) -> None:
     got = {}
     threads = [
         threading.Thread(target=lambda n=n: got.update({n: backend.wait([f"t{n}"], 20.0)[0].payload}))
@@ -96,7 +106,7 @@ def test_a_hundred_threads_wait_each_for_its_own(backend):
     assert got == {n: b"%d" % n for n in range(100)}
 
 
-def test_a_forked_child_makes_its_own_connection(backend):
+def test_a_forked_child_makes_its_own_connection(backend: SqliteBackend) -> None:
     backend.store([TaskMeta("parents", SUCCESS, b"1")])
     child = os.fork()
     if child == 0:
@@ -109,7 +119,7 @@ def test_a_forked_child_makes_its_own_connection(backend):
     assert all(backend.load(["parents", "childs"]))
 
 
-def test_a_row_of_another_type_is_an_error_that_names_the_task(backend, path):
+def test_a_row_of_another_type_is_an_error_that_names_the_task(backend: SqliteBackend, path: Path) -> None:
     backend.store([TaskMeta("t", SUCCESS, b"1")])
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE umbel_results SET payload = 5")
@@ -118,7 +128,7 @@ def test_a_row_of_another_type_is_an_error_that_names_the_task(backend, path):
     assert raised.value.task_id == "t"
 
 
-def test_a_lock_that_is_held_too_long_is_an_error_with_the_cure(backend, path):
+def test_a_lock_that_is_held_too_long_is_an_error_with_the_cure(backend: SqliteBackend, path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         for metas in ([TaskMeta("a", SUCCESS, b"")], [TaskMeta("a", SUCCESS, b""), TaskMeta("b", SUCCESS, b"")]):
@@ -129,7 +139,7 @@ def test_a_lock_that_is_held_too_long_is_an_error_with_the_cure(backend, path):
     backend.store([TaskMeta("a", SUCCESS, b"")])
 
 
-def test_a_full_disk_is_an_error_and_keeps_what_was_there(backend):
+def test_a_full_disk_is_an_error_and_keeps_what_was_there(backend: SqliteBackend) -> None:
     backend.store([TaskMeta("kept", SUCCESS, b"1")])
     connection = backend._connection()
     connection.execute(f"PRAGMA max_page_count = {connection.execute('PRAGMA page_count').fetchone()[0] + 5}")
@@ -138,26 +148,33 @@ def test_a_full_disk_is_an_error_and_keeps_what_was_there(backend):
     assert [meta and meta.payload for meta in backend.load(["kept", "t0"])] == [b"1", None]
 
 
-def test_a_file_that_is_no_database(path):
+def test_a_file_that_is_no_database(path: Path) -> None:
     path.write_bytes(b"no database at all, but long enough to be one" * 100)
     backend = umbel_backend_sqlite.umbel_backend(None, f"sqlite:///{path}")
     with pytest.raises(BackendError, match="not an SQLite database"):
         backend.open(1.0)
 
 
-def test_a_closed_backend_says_so(backend):
+def test_a_closed_backend_says_so(backend: SqliteBackend) -> None:
     backend.close()
     with pytest.raises(BackendError, match=r"call open\(\)"):
         backend.load(["t"])
 
 
-def test_nothing_scans(backend, path, monkeypatch):
+def test_nothing_scans(backend: SqliteBackend, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from umbel.sqlite_file import Connection
 
-    seen = set()
-    execute, executemany = Connection.execute, Connection.executemany
-    monkeypatch.setattr(Connection, "execute", lambda self, sql, *a: (seen.add(sql), execute(self, sql, *a))[1])
-    monkeypatch.setattr(Connection, "executemany", lambda self, sql, *a: (seen.add(sql), executemany(self, sql, *a))[1])
+    seen: set[str] = set()
+
+    def noted(run: Callable[..., Any]) -> Callable[..., Any]:
+        def execute(self: Connection, sql: str, *values: Any) -> Any:
+            seen.add(sql)
+            return run(self, sql, *values)
+
+        return execute
+
+    monkeypatch.setattr(Connection, "execute", noted(Connection.execute))
+    monkeypatch.setattr(Connection, "executemany", noted(Connection.executemany))
     backend.store([TaskMeta("t", SUCCESS, b""), TaskMeta("u", SUCCESS, b"")])
     backend.load(["t"])
     backend.wait(["t", "u", "v"], 0.1)

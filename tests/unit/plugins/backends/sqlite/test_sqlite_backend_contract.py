@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from umbel.testing.backends import BackendContract
 
 class TestSqliteBackend(BackendContract):
     @pytest.fixture
-    def backend_url(self, tmp_path):
+    def backend_url(self, tmp_path: Path) -> str:
         self.path = tmp_path / "store.db"
         return f"sqlite:///{self.path}?busy_timeout_s=1"
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
 import umbel_backend_sqlite
 import umbel_transport_sqlite
 from umbel.exceptions import BackendError
-from umbel.model import ChordPart, Message, Publication, Queue, Settlement, TaskMeta
+from umbel.model import ChordPart, Delivery, Message, Publication, Queue, Settlement, TaskMeta
 from umbel.states import SUCCESS
+from umbel_backend_sqlite import SqliteBackend
+from umbel_transport_sqlite import SqliteTransport
 
 Q = Queue(name="q")
 
@@ -21,12 +25,12 @@ def publication(body: bytes, queue: str = "q") -> Publication:
 
 
 @pytest.fixture
-def url(tmp_path):
+def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/store.db"
 
 
 @pytest.fixture
-def transport(url):
+def transport(url: str) -> Iterator[SqliteTransport]:
     transport = umbel_transport_sqlite.umbel_transport(None, url)
     transport.open(5.0)
     yield transport
@@ -34,14 +38,16 @@ def transport(url):
 
 
 @pytest.fixture
-def backend(url):
+def backend(url: str) -> Iterator[SqliteBackend]:
     backend = umbel_backend_sqlite.umbel_backend(None, f"{url}?busy_timeout_s=1")
     backend.open(5.0)
     yield backend
     backend.close()
 
 
-def commit(transport, backend, held, fail=None):
+def commit(
+    transport: SqliteTransport, backend: SqliteBackend, held: Sequence[Delivery], fail: BaseException | None = None
+) -> None:
     """What the worker's committer does: one transaction, and then the bells."""
     with backend.transaction() as transaction:
         joined, told = backend.store_jointly(
@@ -54,14 +60,15 @@ def commit(transport, backend, held, fail=None):
         if fail:
             raise fail
     for after in (told, ring):
+        assert after is not None
         after()
 
 
-def test_the_same_file_has_the_same_identity_for_both(transport, backend):
+def test_the_same_file_has_the_same_identity_for_both(transport: SqliteTransport, backend: SqliteBackend) -> None:
     assert transport.store_identity == backend.store_identity
 
 
-def test_all_of_a_commit_happens(transport, backend):
+def test_all_of_a_commit_happens(transport: SqliteTransport, backend: SqliteBackend) -> None:
     transport.publish([publication(b"work")], 5.0)
     consumer = transport.consume([Q], 0, "w")
     held = consumer.receive(1, 1.0)
@@ -72,7 +79,9 @@ def test_all_of_a_commit_happens(transport, backend):
 
 
 @pytest.mark.parametrize("error", [RuntimeError("in the midst"), KeyboardInterrupt()])
-def test_nothing_of_a_commit_that_fails_happens_and_it_can_be_repeated(transport, backend, error):
+def test_nothing_of_a_commit_that_fails_happens_and_it_can_be_repeated(
+    transport: SqliteTransport, backend: SqliteBackend, error: BaseException
+) -> None:
     transport.publish([publication(b"work")], 5.0)
     consumer = transport.consume([Q], 0, "w")
     held = consumer.receive(1, 1.0)
@@ -84,10 +93,12 @@ def test_nothing_of_a_commit_that_fails_happens_and_it_can_be_repeated(transport
     transport.publish([publication(b"other", "other-queue")], 5.0)
     commit(transport, backend, held)
     assert transport.count(["q", "new-queue", "bodies", "other-queue"]) == [0, 1, 1, 1]
-    assert backend.load(["t"])[0].payload == b"42"
+    [meta] = backend.load(["t"])
+    assert meta is not None
+    assert meta.payload == b"42"
 
 
-def test_a_consumer_is_woken_by_what_a_commit_sends(transport, backend):
+def test_a_consumer_is_woken_by_what_a_commit_sends(transport: SqliteTransport, backend: SqliteBackend) -> None:
     new = transport.consume([Queue(name="new-queue")], 0, "w")
     woken = subprocess.Popen([sys.executable, "-c", WAITING, backend._file.path], stdout=subprocess.PIPE, text=True)
     assert woken.stdout is not None
@@ -106,17 +117,19 @@ print(backend.wait(["t"], 10.0)[0].payload.decode())
 """
 
 
-def test_a_lost_lease_does_not_bring_a_commit_down(transport, backend):
+def test_a_lost_lease_does_not_bring_a_commit_down(transport: SqliteTransport, backend: SqliteBackend) -> None:
     transport.publish([publication(b"work")], 5.0)
     consumer = transport.consume([Q], 0, "w")
     held = consumer.receive(1, 1.0)
     consumer.close()
     commit(transport, backend, held)
     assert transport.count(["q"]) == [1]  # not its own any more: it will run again
-    assert backend.load(["t"])[0].state == SUCCESS
+    [meta] = backend.load(["t"])
+    assert meta is not None
+    assert meta.state == SUCCESS
 
 
-def test_what_breaks_inside_comes_out_as_the_backends_error(transport, backend):
+def test_what_breaks_inside_comes_out_as_the_backends_error(transport: SqliteTransport, backend: SqliteBackend) -> None:
     with pytest.raises(BackendError, match=r"store\.db"), backend.transaction() as transaction:
         transaction.execute("SELECT * FROM no_such_table")
     backend.store([TaskMeta("after", SUCCESS, b"")])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,13 +25,13 @@ from umbel_scheduler_memory import MemoryScheduler
         ({"task": "a", "schedule": True}, "seconds, a timedelta"),
     ],
 )
-def test_a_wrong_entry_is_refused_by_name(entry, said):
+def test_a_wrong_entry_is_refused_by_name(entry: Any, said: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=said) as raised:
         MemoryScheduler({"wrong": entry})
     assert "'wrong'" in str(raised.value)
 
 
-def test_entries_come_from_the_settings_unless_options_have_them():
+def test_entries_come_from_the_settings_unless_options_have_them() -> None:
     app = Umbel("scheduled", set_as_current=False, beat_schedule={"a": {"task": "tasks.a", "schedule": 10}})
     host = Host()
     assert [entry.name for entry in host.scheduler(app, "memory", {}).entries()] == ["a"]
@@ -38,7 +39,7 @@ def test_entries_come_from_the_settings_unless_options_have_them():
 
 
 @given(st.floats(0.01, 1e6), st.floats(0.0, 1e6))
-def test_an_interval_is_never_due_early_and_never_slept_over(interval_s, after_s):
+def test_an_interval_is_never_due_early_and_never_slept_over(interval_s: float, after_s: float) -> None:
     scheduler = MemoryScheduler({"a": {"task": "a", "schedule": interval_s}})
     start = scheduler.entries()[0].last_run_at.timestamp()
     due, sleep_s = scheduler.due(start + after_s)
@@ -47,9 +48,9 @@ def test_an_interval_is_never_due_early_and_never_slept_over(interval_s, after_s
         assert sleep_s <= max(0.001, interval_s - after_s + 1e-6)
 
 
-def test_an_object_that_asks_often_is_not_asked_in_a_loop():
+def test_an_object_that_asks_often_is_not_asked_in_a_loop() -> None:
     class Nervous:
-        def is_due(self, last_run_at):
+        def is_due(self, last_run_at: object) -> tuple[bool, float]:
             return False, 0.0
 
     scheduler = MemoryScheduler({"a": {"task": "a", "schedule": Nervous()}})

@@ -33,7 +33,8 @@ def test_real_gzip_files_are_read() -> None:
 
 @pytest.mark.parametrize("module", [bz2, lzma, gzip])
 def test_streams_in_a_row_are_one(module: Any) -> None:
-    compressor = {bz2: Bzip2Compressor, lzma: LzmaCompressor, gzip: GzipCompressor}[module]()
+    kinds: dict[Any, type[Any]] = {bz2: Bzip2Compressor, lzma: LzmaCompressor, gzip: GzipCompressor}
+    compressor = kinds[module]()
     twice = module.compress(DATA) + module.compress(DATA)
     assert compressor.decompress(twice) == DATA * 2
     with pytest.raises(ValueError, match="limit"):

@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import amqp
-import kombu
+import kombu.connection
+import kombu.entity
 import pytest
 
 from umbel.exceptions import OperationalError, TransportError
@@ -71,7 +72,7 @@ def queue(transport: AmqpTransport, request: pytest.FixtureRequest) -> Iterator[
 
 def test_kombu_reads_what_umbel_sends(url: str, transport: AmqpTransport, queue: Queue) -> None:
     transport.publish([a_publication(queue, priority=4, expires_at=time.time() + 60)], 5)
-    with kombu.Connection(url) as connection, connection.SimpleQueue(queue.name) as simple:
+    with kombu.connection.Connection(url) as connection, connection.SimpleQueue(queue.name) as simple:
         message = simple.get(timeout=5)
         message.ack()
     assert message.headers == HEADERS
@@ -83,7 +84,7 @@ def test_kombu_reads_what_umbel_sends(url: str, transport: AmqpTransport, queue:
 
 
 def test_umbel_reads_what_kombu_sends(url: str, transport: AmqpTransport, queue: Queue) -> None:
-    with kombu.Connection(url) as connection:
+    with kombu.connection.Connection(url) as connection:
         connection.Producer().publish(
             json.loads(BODY), routing_key=queue.name, headers=HEADERS, serializer="json", correlation_id="c", priority=2
         )
@@ -102,11 +103,13 @@ def test_the_topology_is_that_of_kombu(url: str, transport: AmqpTransport, queue
     # A declaration with other arguments would be refused.
     media = Queue(name="media", exchange=Exchange(name="media-x", kind="topic"), routing_key="video.#", max_priority=9)
     transport.declare([media])
-    with kombu.Connection(url) as connection:
-        channel = connection.channel()
-        kombu.Queue(queue.name, kombu.Exchange(queue.name, type="direct"), routing_key=queue.name)(channel).declare()
-        topic = kombu.Exchange("media-x", type="topic")
-        kombu.Queue("media", topic, routing_key="video.#", max_priority=9)(channel).declare()
+    with kombu.connection.Connection(url) as connection:
+        channel: Any = connection.channel()
+        kombu.entity.Queue(queue.name, kombu.entity.Exchange(queue.name, type="direct"), routing_key=queue.name)(
+            channel
+        ).declare()
+        topic = kombu.entity.Exchange("media-x", type="topic")
+        kombu.entity.Queue("media", topic, routing_key="video.#", max_priority=9)(channel).declare()
         connection.Producer().publish({}, exchange=topic, routing_key="video.ogg")
     assert transport.purge("media") == 1
 
@@ -168,7 +171,7 @@ def test_out_of_order_acknowledgements_leave_the_rest_held(transport: AmqpTransp
     consumer.settle(Settlement(acks=[held[number] for number in (9, 0, 1, 4)]))
     consumer.close()
     again = transport.consume([queue], 0, "w")
-    got = []
+    got: list[int] = []
     while len(got) < 6:
         got += [int(delivery.message.body) for delivery in again.receive(10, 5)]
     assert got == [2, 3, 5, 6, 7, 8]
@@ -183,12 +186,12 @@ def test_the_ladder_is_kombus_own(url: str, transport: AmqpTransport, queue: Que
     transport.publish([a_publication(queue, deliver_at=time.time() + 3600)], 20)
     from kombu.transport.native_delayed_delivery import declare_native_delayed_delivery_exchanges_and_queues
 
-    with kombu.Connection(url) as connection:
+    with kombu.connection.Connection(url) as connection:
         declare_native_delayed_delivery_exchanges_and_queues(connection, "quorum")
     # 3600 s and a fraction: it lies in one of the nine queues for tenths, or on the step for 2048 s.
     waiting = [f"umbel_delayed_tenths_{tenth}" for tenth in range(1, 10)] + ["celery_delayed_11"]
     deadline = time.monotonic() + 10
-    while not sum(raw.queue_declare(name, passive=True).message_count for name in waiting):
+    while not sum(declared.message_count for name in waiting if (declared := raw.queue_declare(name, passive=True))):
         assert time.monotonic() < deadline
     deadline = time.monotonic() + 10
     while raw.queue_purge("celery_delayed_11") == 0:

@@ -4,6 +4,9 @@ import gc
 import os
 import resource
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,14 +22,14 @@ QUEUE = Queue(name="q")
 
 
 @pytest.fixture
-def transport(tmp_path):
+def transport(tmp_path: Path) -> Iterator[FilesystemTransport]:
     transport = FilesystemTransport(f"filesystem://{tmp_path}/broker")
     transport.open(1.0)
     yield transport
     transport.close()
 
 
-def publication(body=b"", queue=QUEUE, **options):
+def publication(body: bytes = b"", queue: Queue = QUEUE, **options: Any) -> Publication:
     return Publication(Message(body), queue, queue.exchange.name, queue.routing_key, **options)
 
 
@@ -41,24 +44,24 @@ names = st.builds(
 
 
 @given(names)
-def test_a_file_name_is_read_as_it_was_written(name):
+def test_a_file_name_is_read_as_it_was_written(name: WaitingName) -> None:
     assert WaitingName.parse(str(name)) == name
 
 
 @given(names, names)
-def test_file_names_sort_in_the_order_of_delivery(one, other):
+def test_file_names_sort_in_the_order_of_delivery(one: WaitingName, other: WaitingName) -> None:
     if (one.priority, one.place) != (other.priority, other.place):
         assert (str(one) < str(other)) == ((-one.priority, one.place) < (-other.priority, other.place))
 
 
 @given(st.text())
-def test_any_file_name_is_a_message_of_some_kind(text):
+def test_any_file_name_is_a_message_of_some_kind(text: str) -> None:
     name = WaitingName.parse(text)
     assert WaitingName.parse(str(name)) == name
 
 
 @given(st.lists(st.text(max_size=400), min_size=2, max_size=2, unique=True))
-def test_two_queues_never_share_a_folder(pair):
+def test_two_queues_never_share_a_folder(pair: list[str]) -> None:
     one, other = map(folder_name, pair)
     assert one.lower() != other.lower()
     for name in (one, other):
@@ -68,13 +71,13 @@ def test_two_queues_never_share_a_folder(pair):
 
 
 @given(st.binary(max_size=300))
-def test_garbage_is_never_taken_for_a_message(data):
+def test_garbage_is_never_taken_for_a_message(data: bytes) -> None:
     with pytest.raises(DecodeError, match="expected a file written by umbel"):
         decode(data)
 
 
 @given(st.data())
-def test_a_file_that_is_cut_off_is_never_taken_for_a_message(data):
+def test_a_file_that_is_cut_off_is_never_taken_for_a_message(data: st.DataObject) -> None:
     whole = encode(publication(b"body"))
     end = data.draw(st.integers(0, len(whole) - 1))
     with pytest.raises(DecodeError):
@@ -84,23 +87,23 @@ def test_a_file_that_is_cut_off_is_never_taken_for_a_message(data):
 @pytest.mark.parametrize(
     "url", ["filesystem://", "filesystem:///", "filesystem:///x?fsnyc=1", "filesystem:///x?fsync=maybe"]
 )
-def test_a_wrong_url_says_what_is_right(url):
+def test_a_wrong_url_says_what_is_right(url: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="expected"):
         FilesystemTransport(url)
 
 
-def test_a_relative_url_and_quoted_characters(tmp_path, monkeypatch):
+def test_a_relative_url_and_quoted_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert FilesystemTransport("filesystem://some%20where/deep").root == str(tmp_path / "some where" / "deep")
 
 
-def test_a_folder_that_cannot_be_made(tmp_path):
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OperationalError, match=r"cannot open the broker in the folder .*file"):
         FilesystemTransport(f"filesystem://{tmp_path}/file/broker").open(1.0)
 
 
-def test_a_full_disk_refuses_the_whole_batch_and_leaves_nothing(transport, tmp_path):
+def test_a_full_disk_refuses_the_whole_batch_and_leaves_nothing(transport: FilesystemTransport, tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     # No file may grow beyond this: what the system answers is an error while writing, as a full disk gives.
     resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, hard))
@@ -115,7 +118,7 @@ def test_a_full_disk_refuses_the_whole_batch_and_leaves_nothing(transport, tmp_p
     assert transport.count(["q"]) == [1]
 
 
-def test_a_consumer_that_was_thrown_away_gives_back_what_it_held(transport):
+def test_a_consumer_that_was_thrown_away_gives_back_what_it_held(transport: FilesystemTransport) -> None:
     transport.publish([publication(b"1")], 1.0)
     abandoned = transport.consume([QUEUE], 0, "w")
     assert abandoned.receive(1, 1.0)
@@ -125,7 +128,7 @@ def test_a_consumer_that_was_thrown_away_gives_back_what_it_held(transport):
     assert delivery.delivery_count == 2
 
 
-def test_claims_of_an_owner_that_was_half_removed_are_found(transport, tmp_path):
+def test_claims_of_an_owner_that_was_half_removed_are_found(transport: FilesystemTransport, tmp_path: Path) -> None:
     """Killed in the middle of giving back, an owner has claims and no lock file."""
     transport.publish([publication(b"1")], 1.0)
     consumer = transport.consume([QUEUE], 0, "w")
@@ -142,7 +145,7 @@ def test_claims_of_an_owner_that_was_half_removed_are_found(transport, tmp_path)
     assert not stray.exists()
 
 
-def test_half_written_files_of_long_ago_are_swept_away(tmp_path):
+def test_half_written_files_of_long_ago_are_swept_away(tmp_path: Path) -> None:
     url = f"filesystem://{tmp_path}/broker"
     FilesystemTransport(url).open(1.0)
     old, new = tmp_path / "broker" / "new" / "old", tmp_path / "broker" / "new" / "new"
@@ -153,7 +156,7 @@ def test_half_written_files_of_long_ago_are_swept_away(tmp_path):
     assert (old.exists(), new.exists()) == (False, True)
 
 
-def test_a_binding_made_by_another_connection_counts_at_once(transport, tmp_path):
+def test_a_binding_made_by_another_connection_counts_at_once(transport: FilesystemTransport, tmp_path: Path) -> None:
     other = FilesystemTransport(f"filesystem://{tmp_path}/broker")
     other.open(1.0)
     event = Publication(Message(b""), None, "events", "")
@@ -164,7 +167,7 @@ def test_a_binding_made_by_another_connection_counts_at_once(transport, tmp_path
     assert transport.count(["e0", "e1", "e2"]) == [3, 2, 1]
 
 
-def test_a_queue_deleted_by_another_connection_is_made_again(transport, tmp_path):
+def test_a_queue_deleted_by_another_connection_is_made_again(transport: FilesystemTransport, tmp_path: Path) -> None:
     other = FilesystemTransport(f"filesystem://{tmp_path}/broker")
     other.open(1.0)
     transport.publish([publication(b"1")], 1.0)
@@ -173,7 +176,7 @@ def test_a_queue_deleted_by_another_connection_is_made_again(transport, tmp_path
     assert transport.count(["q"]) == [1]
 
 
-def test_an_auto_delete_queue_goes_with_its_consumer(transport, tmp_path):
+def test_an_auto_delete_queue_goes_with_its_consumer(transport: FilesystemTransport, tmp_path: Path) -> None:
     queue = Queue(name="listener", exchange=Exchange(name="events", kind="fanout"), auto_delete=True)
     transport.consume([queue], 0, "w").close()
     transport.publish([Publication(Message(b""), None, "events", "")], 1.0)
@@ -181,7 +184,7 @@ def test_an_auto_delete_queue_goes_with_its_consumer(transport, tmp_path):
     assert not (tmp_path / "broker" / "queues" / "listener").exists()
 
 
-def test_settling_a_foreign_tag_is_silent(transport):
+def test_settling_a_foreign_tag_is_silent(transport: FilesystemTransport) -> None:
     transport.publish([publication(b"1")], 1.0)
     consumer = transport.consume([QUEUE], 0, "w")
     [delivery] = consumer.receive(1, 1.0)
@@ -190,7 +193,7 @@ def test_settling_a_foreign_tag_is_silent(transport):
     transport.settle(Settlement(rejects=[delivery]))
 
 
-def test_files_are_for_this_user_alone(transport, tmp_path):
+def test_files_are_for_this_user_alone(transport: FilesystemTransport, tmp_path: Path) -> None:
     transport.publish([publication(b"secret")], 1.0)
     [path] = (path for path in (tmp_path / "broker" / "queues" / "q").iterdir() if path.name != ".stamp")
     assert path.stat().st_mode & 0o077 == 0

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -23,23 +24,23 @@ class App:
     """Something that can be referred to weakly."""
 
 
-def opened(name, app=None):
+def opened(name: str, app: object = None) -> MemoryTransport:
     transport = MemoryTransport(f"memory://{name}", app)
     transport.open(1.0)
     return transport
 
 
-def put(transport, body=b"", queue=QUEUE, **headers):
+def put(transport: MemoryTransport, body: bytes = b"", queue: Queue = QUEUE, **headers: Any) -> None:
     transport.publish([Publication(Message(body, headers), queue, queue.exchange.name, queue.routing_key)], 1.0)
 
 
-def test_spaces_of_different_names_are_apart_and_slashes_do_not_count():
+def test_spaces_of_different_names_are_apart_and_slashes_do_not_count() -> None:
     one, same, other = opened("apart"), opened("apart//"), opened("apart2")
     put(one)
     assert (same.count(["q"]), other.count(["q"])) == ([1], [0])
 
 
-def test_a_space_goes_with_the_last_application_that_used_it():
+def test_a_space_goes_with_the_last_application_that_used_it() -> None:
     first, second = App(), App()
     put(opened("going", first))
     assert opened("going", second).count(["q"]) == [1]
@@ -51,18 +52,18 @@ def test_a_space_goes_with_the_last_application_that_used_it():
     assert opened("going", App()).count(["q"]) == [0]
 
 
-def test_without_an_application_a_space_stays():
+def test_without_an_application_a_space_stays() -> None:
     put(opened("staying"))
     gc.collect()
     assert opened("staying").count(["q"]) == [1]
 
 
-def test_an_unopened_transport_says_so():
+def test_an_unopened_transport_says_so() -> None:
     with pytest.raises(OperationalError, match=r"expected memory://x to be open"):
         MemoryTransport("memory://x").publish([], 1.0)
 
 
-def test_a_forked_child_is_told_that_nobody_would_see_its_messages():
+def test_a_forked_child_is_told_that_nobody_would_see_its_messages() -> None:
     transport = opened("forked")
     put(transport)
     reader, writer = os.pipe()
@@ -84,7 +85,7 @@ def test_a_forked_child_is_told_that_nobody_would_see_its_messages():
     )
 
 
-def test_headers_come_out_as_any_other_broker_would_give_them():
+def test_headers_come_out_as_any_other_broker_would_give_them() -> None:
     transport = opened("fidelity")
     put(transport, headers_tuple=(1, 2))
     [delivery] = transport.consume([QUEUE], 0, "w").receive(1, 1.0)
@@ -93,7 +94,7 @@ def test_headers_come_out_as_any_other_broker_would_give_them():
         put(transport, a={1, 2})
 
 
-def test_a_queues_own_time_to_live():
+def test_a_queues_own_time_to_live() -> None:
     queue = Queue(name="short", message_ttl_s=0.05)
     transport = opened("ttl")
     put(transport, queue=queue)
@@ -102,7 +103,7 @@ def test_a_queues_own_time_to_live():
     assert not transport.consume([queue], 0, "w").receive(1, 0)
 
 
-def test_an_auto_delete_queue_goes_with_its_last_consumer():
+def test_an_auto_delete_queue_goes_with_its_last_consumer() -> None:
     exchange = Exchange(name="events", kind="fanout")
     queue = Queue(name="listener", exchange=exchange, auto_delete=True)
     transport = opened("auto")
@@ -116,7 +117,7 @@ def test_an_auto_delete_queue_goes_with_its_last_consumer():
     assert transport.count(["listener"]) == [0]
 
 
-def test_a_foreign_tag_is_passed_over():
+def test_a_foreign_tag_is_passed_over() -> None:
     transport = opened("foreign")
     put(transport)
     [delivery] = transport.consume([QUEUE], 0, "w").receive(1, 1.0)
@@ -124,7 +125,7 @@ def test_a_foreign_tag_is_passed_over():
     transport.settle(Settlement(acks=[delivery], requeues=[delivery]))
 
 
-def test_it_is_quick_enough_to_be_the_ground_of_many_tests():
+def test_it_is_quick_enough_to_be_the_ground_of_many_tests() -> None:
     transport = opened("quick")
     consumer = transport.consume([QUEUE], 0, "w")
     started = time.process_time()
@@ -148,12 +149,12 @@ def matches_slowly(pattern: list[str], key: list[str]) -> bool:
     st.lists(st.sampled_from(["a", "b", "*", "#", "a+"]), min_size=1, max_size=5),
     st.lists(st.sampled_from(["a", "b", "a+", "aa"]), min_size=1, max_size=5),
 )
-def test_topic_patterns_mean_what_amqp_says(pattern, key):
+def test_topic_patterns_mean_what_amqp_says(pattern: list[str], key: list[str]) -> None:
     bindings = Bindings()
     bindings.declare(Queue(name="q", exchange=Exchange(name="x", kind="topic"), routing_key=".".join(pattern)))
     assert bool(bindings.route("x", ".".join(key), {})) == matches_slowly(pattern, key)
 
 
-def test_find_space_gives_the_same_space():
+def test_find_space_gives_the_same_space() -> None:
     app = App()
     assert find_space("same", app) is find_space("same", app)

@@ -7,9 +7,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import kombu
+import kombu.connection
+import kombu.entity
+import kombu.message
 import pytest
 import redis
+
 from umbel.model import Exchange, Message, Publication, Queue, Settlement
 from umbel.testing.servers import Server
 from umbel_transport_redis.settings import RedisTransportSettings
@@ -78,8 +81,8 @@ def test_the_envelope_is_that_of_kombu(transport: RedisTransport, client: redis.
 
 def test_kombu_reads_what_umbel_sends(url: str, transport: RedisTransport) -> None:
     transport.publish([a_publication()], 5)
-    got: list[kombu.Message] = []
-    with kombu.Connection(url) as connection, connection.SimpleQueue("celery") as queue:
+    got: list[kombu.message.Message] = []
+    with kombu.connection.Connection(url) as connection, connection.SimpleQueue("celery") as queue:
         message = queue.get(timeout=5)
         got.append(message)
         message.ack()
@@ -89,7 +92,7 @@ def test_kombu_reads_what_umbel_sends(url: str, transport: RedisTransport) -> No
 
 
 def test_umbel_reads_what_kombu_sends(url: str, transport: RedisTransport) -> None:
-    with kombu.Connection(url) as connection:
+    with kombu.connection.Connection(url) as connection:
         connection.Producer().publish(json.loads(BODY), routing_key="celery", headers=HEADERS, serializer="json")
     consumer = transport.consume([QUEUE], 0, "w1@here")
     [delivery] = consumer.receive(10, 5)
@@ -112,13 +115,16 @@ def test_a_higher_priority_lies_in_an_earlier_list(
     assert client.keys("celery*") == [key.encode()]
 
 
-def test_topic_bindings_are_written_and_read_as_kombu_does(url: str, transport: RedisTransport, client: redis.Redis) -> None:
+def test_topic_bindings_are_written_and_read_as_kombu_does(
+    url: str, transport: RedisTransport, client: redis.Redis
+) -> None:
     exchange = Exchange(name="media", kind="topic")
     videos = Queue(name="videos", exchange=exchange, routing_key="video.#")
     transport.declare([videos])
-    kombu_exchange = kombu.Exchange("media", type="topic")
-    with kombu.Connection(url) as connection:
-        kombu.Queue("any", kombu_exchange, routing_key="#").bind(connection.channel()).declare()
+    kombu_exchange = kombu.entity.Exchange("media", type="topic")
+    with kombu.connection.Connection(url) as connection:
+        channel: Any = connection.channel()
+        kombu.entity.Queue("any", kombu_exchange, routing_key="#").bind(channel).declare()
         transport.publish([a_publication(videos, exchange="media", routing_key="video.mpeg")], 5)
         assert (client.llen("videos"), client.llen("any")) == (1, 1)
         connection.Producer().publish({}, exchange=kombu_exchange, routing_key="video.ogg", declare=[kombu_exchange])
@@ -130,8 +136,8 @@ def test_broadcasts_of_kombu_arrive(url: str, transport: RedisTransport) -> None
     mailbox = Queue(name="w1@here.celery.pidbox", exchange=exchange, routing_key="", no_ack=True)
     transport.declare([mailbox])
     consumer = transport.consume([mailbox], 0, "w1@here")
-    with kombu.Connection(url) as connection:
-        pidbox = kombu.Exchange("celery.pidbox", type="fanout")
+    with kombu.connection.Connection(url) as connection:
+        pidbox = kombu.entity.Exchange("celery.pidbox", type="fanout")
         connection.Producer().publish({"method": "ping"}, exchange=pidbox, declare=[pidbox])
     [delivery] = consumer.receive(10, 5)
     assert json.loads(delivery.message.body) == {"method": "ping"}

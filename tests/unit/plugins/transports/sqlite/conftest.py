@@ -2,23 +2,26 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import umbel_transport_sqlite
 from umbel.model import Message, Publication, Queue
+from umbel_transport_sqlite import SqliteTransport
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> Path:
     return tmp_path / "store.db"
 
 
 @pytest.fixture
-def connect(path) -> Iterator[Callable[..., umbel_transport_sqlite.SqliteTransport]]:
+def connect(path: Path) -> Iterator[Callable[..., umbel_transport_sqlite.SqliteTransport]]:
     with contextlib.ExitStack() as stack:
 
-        def connect(options: str = ""):
+        def connect(options: str = "") -> SqliteTransport:
             transport = umbel_transport_sqlite.umbel_transport(None, f"sqlite:///{path}{options}")
             transport.open(5.0)
             stack.callback(transport.close)
@@ -28,13 +31,15 @@ def connect(path) -> Iterator[Callable[..., umbel_transport_sqlite.SqliteTranspo
 
 
 @pytest.fixture
-def transport(connect):
+def transport(connect: Callable[..., SqliteTransport]) -> SqliteTransport:
     return connect()
 
 
 @pytest.fixture
-def publication():
-    def make(body: bytes = b"x", queue: str = "q", headers=None, **options):
+def publication() -> Callable[..., Publication]:
+    def make(
+        body: bytes = b"x", queue: str = "q", headers: dict[str, Any] | None = None, **options: Any
+    ) -> Publication:
         return Publication(Message(body, headers or {}), Queue(name=queue), "", queue, **options)
 
     return make

@@ -11,14 +11,18 @@ import sqlite3
 import threading
 import time
 import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from umbel.exceptions import EncodeError, OperationalError
-from umbel.model import Exchange, Message, Publication, Queue, Settlement
-from umbel_transport_sqlite import heads, places
+from umbel.model import Delivery, Exchange, Message, Publication, Queue, Settlement
+from umbel.spi import Consumer
+from umbel_transport_sqlite import SqliteTransport, heads, places
 from umbel_transport_sqlite.consumer import SqliteConsumer
 from umbel_transport_sqlite.topology import topic_matches
 
@@ -28,7 +32,7 @@ Q = Queue(name="q")
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def rows(path, statement: str, *values):
+def rows(path: Path, statement: str, *values: Any) -> list[Any]:
     connection = sqlite3.connect(path)
     try:
         return connection.execute(statement, values).fetchall()
@@ -36,7 +40,7 @@ def rows(path, statement: str, *values):
         connection.close()
 
 
-def take_bodies(consumer, limit=1000, timeout_s=0.0):
+def take_bodies(consumer: Consumer, limit: int = 1000, timeout_s: float = 0.0) -> list[bytes]:
     return [delivery.message.body for delivery in consumer.receive(limit, timeout_s)]
 
 
@@ -45,7 +49,7 @@ def take_bodies(consumer, limit=1000, timeout_s=0.0):
 
 @unhurried
 @given(st.integers(1, places.LAST_QUEUE), st.integers(-5, 15))
-def test_places_stay_within_63_bits_and_their_queue(queue, priority):
+def test_places_stay_within_63_bits_and_their_queue(queue: int, priority: int) -> None:
     region = places.region(queue, priority)
     first, last = places.queue_bounds(queue)
     for given_back in (0, 1):
@@ -59,7 +63,7 @@ def test_places_stay_within_63_bits_and_their_queue(queue, priority):
 
 @unhurried
 @given(st.integers(0, 9), st.integers(0, 9))
-def test_higher_priorities_come_first(one, other):
+def test_higher_priorities_come_first(one: int, other: int) -> None:
     assert (places.region(7, one) < places.region(7, other)) == (one > other)
 
 
@@ -74,14 +78,14 @@ JSON = st.recursive(
 
 @unhurried
 @given(st.dictionaries(st.text(st.characters(exclude_categories=())), JSON, max_size=5))
-def test_headers_come_back_as_they_were(headers):
+def test_headers_come_back_as_they_were(headers: dict[Any, Any]) -> None:
     head = heads.encode(Publication(Message(b"", headers), None, "x", "y"))
     message, exchange, routing_key, problem = heads.decode(head, b"")
     assert problem is None
     assert (message.headers, exchange, routing_key) == (headers, "x", "y")
 
 
-def test_exotic_headers_survive():
+def test_exotic_headers_survive() -> None:
     headers = {"big": 2**70, "raw": b"\x00\xff", "set": {1}, "lone": "\ud800", "inner": [{"raw": b""}]}
     message, *_ = heads.decode(heads.encode(Publication(Message(b"", headers), None)), b"")
     assert message.headers == {**headers, "set": [1]}
@@ -91,14 +95,14 @@ def test_exotic_headers_survive():
 
 
 @pytest.mark.parametrize("headers", [{"x": object()}, {("a", "b"): 1}, {"f": len}])
-def test_what_is_no_json_type_is_refused_with_its_name(headers):
+def test_what_is_no_json_type_is_refused_with_its_name(headers: dict[Any, Any]) -> None:
     with pytest.raises(EncodeError, match="JSON types"):
         heads.encode(Publication(Message(b"", headers), None))
 
 
 @unhurried
 @given(st.none() | st.integers() | st.text() | st.binary(), st.none() | st.integers() | st.text() | st.binary())
-def test_whatever_stands_in_a_row_can_be_read(head, body):
+def test_whatever_stands_in_a_row_can_be_read(head: Any, body: Any) -> None:
     message, _, _, problem = heads.decode(head, body)
     assert isinstance(message.body, bytes)
     assert problem
@@ -111,7 +115,7 @@ def test_whatever_stands_in_a_row_can_be_read(head, body):
 @given(
     st.lists(st.sampled_from(["a", "b", "*", "#"]), max_size=5), st.lists(st.sampled_from(["a", "b", "c"]), max_size=6)
 )
-def test_topics_match_as_amqp_says(pattern, words):
+def test_topics_match_as_amqp_says(pattern: list[str], words: list[str]) -> None:
     special = {"*": r"\.[^.]+", "#": r"(?:\.[^.]+)*"}
     parts: list[str] = [special[part] if part in special else re.escape(f".{part}") for part in pattern]
     expected = re.fullmatch("".join(parts), "".join("." + word for word in words)) is not None
@@ -119,13 +123,13 @@ def test_topics_match_as_amqp_says(pattern, words):
         assert topic_matches(".".join(pattern), ".".join(words)) is expected
 
 
-def test_a_topic_of_many_hashes_does_not_take_for_ever():
+def test_a_topic_of_many_hashes_does_not_take_for_ever() -> None:
     started = time.monotonic()
     assert not topic_matches(".".join(["#"] * 60 + ["x"]), ".".join(["a"] * 60))
     assert time.monotonic() - started < 1
 
 
-def test_a_new_binding_is_seen_by_a_connection_that_has_routed_before(connect):
+def test_a_new_binding_is_seen_by_a_connection_that_has_routed_before(connect: Callable[..., SqliteTransport]) -> None:
     one, other = connect(), connect()
     fan = Exchange(name="fan", kind="fanout")
     message = Publication(Message(b"x"), None, "fan", "")
@@ -136,7 +140,9 @@ def test_a_new_binding_is_seen_by_a_connection_that_has_routed_before(connect):
     assert one.count(["a", "b"]) == [2, 1]
 
 
-def test_a_deleted_queue_comes_back_empty_under_its_number(transport, publication, path):
+def test_a_deleted_queue_comes_back_empty_under_its_number(
+    transport: SqliteTransport, publication: Callable[..., Publication], path: Path
+) -> None:
     transport.publish([publication(), publication()], 5.0)
     [(number,)] = rows(path, "SELECT no FROM umbel_queues WHERE name = 'q'")
     transport.delete("q")
@@ -146,7 +152,9 @@ def test_a_deleted_queue_comes_back_empty_under_its_number(transport, publicatio
     assert take_bodies(transport.consume([Q], 0, "w")) == [b"again"]
 
 
-def test_a_deletion_by_another_is_survived_by_who_remembers_the_queue(connect, publication):
+def test_a_deletion_by_another_is_survived_by_who_remembers_the_queue(
+    connect: Callable[..., SqliteTransport], publication: Callable[..., Publication]
+) -> None:
     one, other = connect(), connect()
     for _ in range(3):
         one.publish([publication()], 5.0)
@@ -155,7 +163,9 @@ def test_a_deletion_by_another_is_survived_by_who_remembers_the_queue(connect, p
     assert take_bodies(other.consume([Q], 0, "w")) == [b"after"]
 
 
-def test_the_number_of_a_queue_deleted_long_ago_is_free_unless_something_waits_there(transport, publication, path):
+def test_the_number_of_a_queue_deleted_long_ago_is_free_unless_something_waits_there(
+    transport: SqliteTransport, publication: Callable[..., Publication], path: Path
+) -> None:
     for name in ("old", "used"):
         transport.publish([publication(queue=name)], 5.0)
         transport.delete(name)
@@ -170,7 +180,7 @@ def test_the_number_of_a_queue_deleted_long_ago_is_free_unless_something_waits_t
     assert transport.count(["used"]) == [1]
 
 
-def test_time_to_live_and_length_of_a_queue_are_kept(transport):
+def test_time_to_live_and_length_of_a_queue_are_kept(transport: SqliteTransport) -> None:
     transport.declare([Queue(name="q", max_length=3), Queue(name="t", message_ttl_s=0.05)])
     for number in range(5):
         transport.publish([Publication(Message(str(number).encode()), None, "", "q")], 5.0)
@@ -185,7 +195,7 @@ def test_time_to_live_and_length_of_a_queue_are_kept(transport):
     assert transport.count(["t"]) == [0]
 
 
-def test_an_auto_delete_queue_goes_with_its_last_consumer(transport):
+def test_an_auto_delete_queue_goes_with_its_last_consumer(transport: SqliteTransport) -> None:
     queue = Queue(name="reply", exchange=Exchange(name="fan", kind="fanout"), auto_delete=True)
     one, other = transport.consume([queue], 0, "a"), transport.consume([queue], 0, "b")
     message = Publication(Message(b"x"), None, "fan", "")
@@ -197,7 +207,7 @@ def test_an_auto_delete_queue_goes_with_its_last_consumer(transport):
     assert transport.count(["reply"]) == [0]
 
 
-def test_an_expiring_queue_goes_when_nobody_consumes_from_it(transport):
+def test_an_expiring_queue_goes_when_nobody_consumes_from_it(transport: SqliteTransport) -> None:
     fan = Exchange(name="fan", kind="fanout")
     kept, left = Queue(name="kept", exchange=fan, expires_s=0.05), Queue(name="left", exchange=fan, expires_s=0.05)
     consumer = transport.consume([kept], 0, "w")
@@ -215,7 +225,9 @@ def test_an_expiring_queue_goes_when_nobody_consumes_from_it(transport):
 # -- claims -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_settlement_that_comes_twice_touches_nothing_that_came_since(transport, publication):
+def test_a_settlement_that_comes_twice_touches_nothing_that_came_since(
+    transport: SqliteTransport, publication: Callable[..., Publication]
+) -> None:
     consumer = transport.consume([Q], 0, "w")
     transport.publish([publication(b"1")], 5.0)
     first = consumer.receive(1, 1.0)
@@ -229,7 +241,9 @@ def test_a_settlement_that_comes_twice_touches_nothing_that_came_since(transport
 
 
 @pytest.mark.parametrize("big", [0, 100_000])
-def test_given_back_messages_come_first_in_their_order(transport, publication, big):
+def test_given_back_messages_come_first_in_their_order(
+    transport: SqliteTransport, publication: Callable[..., Publication], big: int
+) -> None:
     padding = b"-" * big
     transport.publish([publication(b"%d" % n + padding, priority=n % 2) for n in range(10)], 5.0)
     consumer = transport.consume([Q], 0, "w")
@@ -238,7 +252,9 @@ def test_given_back_messages_come_first_in_their_order(transport, publication, b
     assert [int(body.rstrip(b"-")) for body in take_bodies(consumer)] == [1, 3, 5, 7, 9, 0, 2, 4, 6, 8]
 
 
-def test_big_bodies_leave_nothing_behind(transport, publication, path):
+def test_big_bodies_leave_nothing_behind(
+    transport: SqliteTransport, publication: Callable[..., Publication], path: Path
+) -> None:
     big = os.urandom(50_000)
     consumer = transport.consume([Q], 0, "w")
     transport.publish([publication(big)], 5.0)
@@ -252,7 +268,9 @@ def test_big_bodies_leave_nothing_behind(transport, publication, path):
     assert rows(path, "SELECT count(*) FROM umbel_bodies") == [(0,)]
 
 
-def test_counting_is_exact_whatever_happened_before(transport, publication):
+def test_counting_is_exact_whatever_happened_before(
+    transport: SqliteTransport, publication: Callable[..., Publication]
+) -> None:
     transport.publish([publication(priority=n % 3) for n in range(30)], 5.0)
     consumer = transport.consume([Q], 0, "w")
     taken = consumer.receive(17, 1.0)
@@ -264,7 +282,9 @@ def test_counting_is_exact_whatever_happened_before(transport, publication):
     assert len(transport.consume([Q], 0, "w").receive(100, 1.0)) == 26
 
 
-def test_a_consumer_whose_lease_ran_out_begins_anew(connect, publication):
+def test_a_consumer_whose_lease_ran_out_begins_anew(
+    connect: Callable[..., SqliteTransport], publication: Callable[..., Publication]
+) -> None:
     options = "?lease_s=1"
     one, other = connect(options), connect(options)
     stopped = one.consume([Q], 0, "stopped")
@@ -282,7 +302,9 @@ def test_a_consumer_whose_lease_ran_out_begins_anew(connect, publication):
     assert one.count(["q"]) == [1]
 
 
-def test_a_consumer_that_is_forgotten_keeps_nothing(transport, publication):
+def test_a_consumer_that_is_forgotten_keeps_nothing(
+    transport: SqliteTransport, publication: Callable[..., Publication]
+) -> None:
     transport.publish([publication()], 5.0)
     assert take_bodies(transport.consume([Q], 0, "forgotten"), 1) == [b"x"]
     gc.collect()
@@ -290,18 +312,20 @@ def test_a_consumer_that_is_forgotten_keeps_nothing(transport, publication):
     assert again.delivery_count == 2
 
 
-def test_waiting_takes_no_time_of_the_processor(transport):
+def test_waiting_takes_no_time_of_the_processor(transport: SqliteTransport) -> None:
     consumer = transport.consume([Q], 0, "w")
     before = time.thread_time()
     assert consumer.receive(1, 2.0) == []
     assert time.thread_time() - before < 0.02
 
 
-def test_a_delayed_message_comes_on_time_to_who_was_asleep(transport, publication):
+def test_a_delayed_message_comes_on_time_to_who_was_asleep(
+    transport: SqliteTransport, publication: Callable[..., Publication]
+) -> None:
     consumer = transport.consume([Q], 0, "w")
     late = []
     for _ in range(5):
-        got = []
+        got: list[Delivery] = []
         waiter = threading.Thread(target=lambda got=got: got.extend(consumer.receive(1, 10.0)))
         waiter.start()
         due = time.time() + 0.15
@@ -313,7 +337,9 @@ def test_a_delayed_message_comes_on_time_to_who_was_asleep(transport, publicatio
     assert sorted(late)[2] < 0.1
 
 
-def test_one_message_wakes_one_of_many_consumers(connect, publication):
+def test_one_message_wakes_one_of_many_consumers(
+    connect: Callable[..., SqliteTransport], publication: Callable[..., Publication]
+) -> None:
     transport = connect()
     consumers = [connect().consume([Q], 0, str(n)) for n in range(5)]
     got = []
@@ -326,13 +352,22 @@ def test_one_message_wakes_one_of_many_consumers(connect, publication):
     assert len(got) == 1
 
 
-def test_no_statement_of_the_hot_path_reads_a_whole_table(transport, publication, monkeypatch, path):
+def test_no_statement_of_the_hot_path_reads_a_whole_table(
+    transport: SqliteTransport, publication: Callable[..., Publication], monkeypatch: pytest.MonkeyPatch, path: Path
+) -> None:
     from umbel.sqlite_file import Connection
 
-    seen = set()
-    execute, executemany = Connection.execute, Connection.executemany
-    monkeypatch.setattr(Connection, "execute", lambda self, sql, *a: (seen.add(sql), execute(self, sql, *a))[1])
-    monkeypatch.setattr(Connection, "executemany", lambda self, sql, *a: (seen.add(sql), executemany(self, sql, *a))[1])
+    seen: set[str] = set()
+
+    def noted(run: Callable[..., Any]) -> Callable[..., Any]:
+        def execute(self: Connection, sql: str, *values: Any) -> Any:
+            seen.add(sql)
+            return run(self, sql, *values)
+
+        return execute
+
+    monkeypatch.setattr(Connection, "execute", noted(Connection.execute))
+    monkeypatch.setattr(Connection, "executemany", noted(Connection.executemany))
     consumer = transport.consume([Q], 0, "w")
     seen.clear()
     transport.publish([publication(), publication(b"x" * 5000)], 5.0)
@@ -354,7 +389,9 @@ def test_no_statement_of_the_hot_path_reads_a_whole_table(transport, publication
     assert all("umbel_delayed_due" in step for step in scans.values()), scans
 
 
-def test_a_forked_child_is_told_to_open_its_own(transport, publication):
+def test_a_forked_child_is_told_to_open_its_own(
+    transport: SqliteTransport, publication: Callable[..., Publication]
+) -> None:
     transport.publish([publication()], 5.0)
     child = os.fork()
     if child == 0:
@@ -372,5 +409,5 @@ def test_a_forked_child_is_told_to_open_its_own(transport, publication):
     assert sorted(take_bodies(transport.consume([Q], 0, "w"))) == [b"child", b"x"]
 
 
-def test_consumers_are_the_transports_own(transport):
+def test_consumers_are_the_transports_own(transport: SqliteTransport) -> None:
     assert isinstance(transport.consume([Q], 0, "w"), SqliteConsumer)

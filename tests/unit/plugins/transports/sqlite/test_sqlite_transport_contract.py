@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from umbel.testing.transports import TransportContract
 
 class TestSqliteTransport(TransportContract):
     @pytest.fixture
-    def transport_url(self, tmp_path):
+    def transport_url(self, tmp_path: Path) -> str:
         self.path = tmp_path / "store.db"
         return f"sqlite:///{self.path}?busy_timeout_s=0.5"
 

@@ -11,25 +11,28 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 import umbel_transport_sqlite
 from umbel.exceptions import ImproperlyConfigured, OperationalError
-from umbel.model import Queue, Settlement
+from umbel.model import Publication, Queue, Settlement
 from umbel.sqlite_file import SqliteFile, default_path
+from umbel_transport_sqlite import SqliteTransport
 
 Q = Queue(name="q")
 
 
-def open_transport(path, options: str = ""):
+def open_transport(path: Path | str, options: str = "") -> SqliteTransport:
     transport = umbel_transport_sqlite.umbel_transport(None, f"sqlite:///{path}{options}")
     transport.open(5.0)
     return transport
 
 
 @contextlib.contextmanager
-def writing(path):
+def writing(path: Path) -> Iterator[None]:
     """Hold the write lock, as a program does that has forgotten its transaction."""
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
@@ -40,13 +43,13 @@ def writing(path):
 # -- URLs -------------------------------------------------------------------------------------------------------------
 
 
-def test_paths_follow_sqlalchemys_convention(tmp_path, monkeypatch):
+def test_paths_follow_sqlalchemys_convention(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert SqliteFile.from_url("sqlite:///a/b.db").path == str(tmp_path / "a" / "b.db")
     assert SqliteFile.from_url("sqlite:////a/b%20c.db").path == "/a/b c.db"
 
 
-def test_the_default_is_in_the_state_directory(tmp_path, monkeypatch):
+def test_the_default_is_in_the_state_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("UMBEL_HOME", "XDG_STATE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -73,12 +76,12 @@ def test_the_default_is_in_the_state_directory(tmp_path, monkeypatch):
         ("sqlite:///a.db?busy_timeout_s=long", "positive number of seconds"),
     ],
 )
-def test_a_wrong_url_is_refused_with_the_cure(url, words):
+def test_a_wrong_url_is_refused_with_the_cure(url: str, words: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=words):
         umbel_transport_sqlite.umbel_transport(None, url)
 
 
-def test_one_file_has_one_identity(tmp_path):
+def test_one_file_has_one_identity(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
     one = SqliteFile.from_url(f"sqlite:///{tmp_path}/a.db?lease_s=3")
     assert one.identity == SqliteFile.from_url(f"sqlite:///{tmp_path}/link/../link/a.db").identity
@@ -88,19 +91,19 @@ def test_one_file_has_one_identity(tmp_path):
 # -- files ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_file_is_for_the_user_alone(path):
+def test_the_file_is_for_the_user_alone(path: Path) -> None:
     transport = open_transport(path)
     for suffix in ("", "-wal", "-shm"):
         assert os.stat(f"{path}{suffix}").st_mode & 0o777 == 0o600
     transport.close()
 
 
-def test_a_folder_that_does_not_exist(tmp_path):
+def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
     with pytest.raises(OperationalError, match="see that its folder exists"):
         open_transport(tmp_path / "no" / "such" / "store.db")
 
 
-def test_a_file_that_is_no_database(path):
+def test_a_file_that_is_no_database(path: Path) -> None:
     path.write_bytes(b"#!/bin/sh\necho what?\n" * 1000)
     before = path.read_bytes()
     with pytest.raises(OperationalError, match="not an SQLite database"):
@@ -108,7 +111,7 @@ def test_a_file_that_is_no_database(path):
     assert path.read_bytes() == before
 
 
-def test_a_damaged_file(path, publication):
+def test_a_damaged_file(path: Path, publication: Callable[..., Publication]) -> None:
     transport = open_transport(path)
     transport.publish([publication(os.urandom(2000)) for _ in range(200)], 5.0)
     transport.close()
@@ -119,7 +122,7 @@ def test_a_damaged_file(path, publication):
         open_transport(path).publish([publication()] * 2, 5.0)
 
 
-def test_a_file_of_a_newer_umbel(path):
+def test_a_file_of_a_newer_umbel(path: Path) -> None:
     open_transport(path).close()
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE umbel_versions SET version = 99")
@@ -128,7 +131,7 @@ def test_a_file_of_a_newer_umbel(path):
 
 
 @pytest.mark.parametrize("with_log", [False, True])
-def test_a_file_that_may_only_be_read(publication, with_log):
+def test_a_file_that_may_only_be_read(publication: Callable[..., Publication], with_log: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:  # pytest's own is closed to other users
         path = os.path.join(folder, "store.db")
         transport = open_transport(path)
@@ -159,7 +162,9 @@ def test_a_file_that_may_only_be_read(publication, with_log):
 # -- locks and space --------------------------------------------------------------------------------------------------
 
 
-def test_a_lock_that_is_held_too_long_is_given_up_at_the_deadline_and_nothing_is_lost(path, publication):
+def test_a_lock_that_is_held_too_long_is_given_up_at_the_deadline_and_nothing_is_lost(
+    path: Path, publication: Callable[..., Publication]
+) -> None:
     transport = open_transport(path, "?busy_timeout_s=0.4")
     consumer = transport.consume([Q], 0, "w")
     transport.publish([publication(b"1")], 5.0)
@@ -188,7 +193,7 @@ connection.execute("COMMIT")
 """
 
 
-def test_a_short_lock_is_waited_for(path, publication):
+def test_a_short_lock_is_waited_for(path: Path, publication: Callable[..., Publication]) -> None:
     transport = open_transport(path)
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDING, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -201,11 +206,11 @@ def test_a_short_lock_is_waited_for(path, publication):
     assert holder.wait(10) == 0
 
 
-def fill(transport, publications, limit=100):
+def fill(transport: SqliteTransport, publications: list[Publication], limit: int = 100) -> int:
     """Publish until it is refused; return how many times it was not."""
     accepted = []
 
-    def publish():
+    def publish() -> None:
         for _ in range(limit):
             transport.publish(publications, 5.0)
             accepted.append(publications)
@@ -215,7 +220,7 @@ def fill(transport, publications, limit=100):
     return len(accepted)
 
 
-def test_a_full_disk_loses_nothing_that_was_taken(path, publication):
+def test_a_full_disk_loses_nothing_that_was_taken(path: Path, publication: Callable[..., Publication]) -> None:
     transport = open_transport(path)
     consumer = transport.consume([Q], 0, "w")
     transport.publish([publication(b"%d" % n) for n in range(50)], 5.0)
@@ -248,7 +253,7 @@ except OperationalError as error:
 """
 
 
-def test_a_disk_that_fills_in_the_midst_of_a_commit(path):
+def test_a_disk_that_fills_in_the_midst_of_a_commit(path: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-c", FILE_LIMIT, str(path)], capture_output=True, text=True, check=True
     ).stdout
