@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import redis
+import redis.exceptions
 
 from umbel.exceptions import BackendError
 from umbel.urls import mask_url

@@ -74,7 +74,8 @@ class AmqpConnection(pyamqp.Connection):
                     return
 
     def _is_decrypted(self) -> bool:
-        pending = getattr(self.transport.sock, "pending", None)  # of TLS
+        transport = self.transport
+        pending = getattr(transport.sock, "pending", None) if transport is not None else None  # of TLS
         return bool(pending and pending())
 
     def _bounded(self, timeout: float | None) -> float:
@@ -125,6 +126,7 @@ class AmqpConnection(pyamqp.Connection):
             if handled is not None:
                 self.bytes_recv += 1  # py-amqp's counter of frames, which its heartbeat looks at
                 return handled
+        assert self.on_inbound_frame is not None  # connecting has set it
         return bool(self.on_inbound_frame((kind, channel, payload)))
 
     # -- writing, closing ---------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from amqp.exceptions import AccessRefused, AMQPError, NotAllowed, NotFound, PreconditionFailed
@@ -23,7 +23,7 @@ FAILURES: Final = (AMQPError, KombuError, OSError)
 _LEAVE_TIMEOUT_S: Final = 1.0
 
 
-def _addresses(url: str, strategy: Any) -> list[str]:
+def _addresses(url: str, strategy: str | Callable[[list[str]], Iterable[str]] | None) -> list[str]:
     """Return the URLs to try, in order."""
     urls = split_urls(url)
     if strategy == "shuffle":

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import redis
+import redis.exceptions
 import redis.sentinel
 
 from umbel.exceptions import OperationalError, TransportError
