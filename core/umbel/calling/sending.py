@@ -48,6 +48,8 @@ class Calls:
         else:
             app.publisher.send([publication])
             result = AsyncResult(task_id, None if task is None else task.backend_url, None, app)
+        if publication.message.headers.get("ignore_result"):
+            result.ignored = True
         if options.get("add_to_parent", True):
             add_child(result)
         if task_sent.receivers:
@@ -72,6 +74,9 @@ class Calls:
             publish(app.publisher, [publication for _, publication in prepared], options)
         backend_url = task.backend_url
         results: list[AsyncResult[Any]] = [AsyncResult(task_id, backend_url, None, app) for task_id, _ in prepared]
+        if prepared and prepared[0][1].message.headers.get("ignore_result"):
+            for result in results:
+                result.ignored = True
         if top_frame() is not None and options.get("add_to_parent", True):
             for result in results:
                 add_child(result)

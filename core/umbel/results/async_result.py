@@ -29,10 +29,11 @@ class AsyncResult(ResultFields, ResultTree, Generic[R]):
     """The result of a call, now or later. Thread-safe for reading; compares and hashes by its id; picklable.
 
     *parent* is the result of the step before this one in a chain, or of a chord's header. A final state is kept once it
-    was seen; before that every attribute asks the store. ``await result`` gives what :meth:`get` gives.
+    was seen; before that every attribute asks the store. ``await result`` gives what :meth:`get` gives. *ignored* says
+    that the call asked for no result: then there is nothing to wait for.
     """
 
-    __slots__ = ("__weakref__", "_app", "_backend_url", "_document", "id", "parent")
+    __slots__ = ("__weakref__", "_app", "_backend_url", "_document", "id", "ignored", "parent")
 
     TimeoutError = exceptions.TimeoutError
 
@@ -51,6 +52,7 @@ class AsyncResult(ResultFields, ResultTree, Generic[R]):
         self._app = app
         self._backend_url = backend
         self._document: ResultDocument | None = None
+        self.ignored = False
 
     # -- where it is kept -----------------------------------------------------------------------------------------
 
@@ -93,12 +95,14 @@ class AsyncResult(ResultFields, ResultTree, Generic[R]):
     ) -> R:
         """Wait for the task to end and return its result, or raise its exception.
 
-        *timeout* in seconds (``None``: for ever): :class:`~umbel.exceptions.TimeoutError` when it is over. With
+        ``None`` at once when the call ignores its result. *timeout* in seconds (``None``: for ever): :class:`~umbel.exceptions.TimeoutError` when it is over. With
         *propagate* off the exception is returned. *follow_parents*: the failure of an earlier step of a chain is raised
         here too. *interval*: how often to look where *on_message* (called with each new state as a dict) or
         *on_interval* is given; waiting itself is pushed by the store where it can. ``RuntimeError`` inside a task,
         unless *disable_sync_subtasks* is off. *no_ack* is of other stores, and ignored.
         """
+        if self.ignored:
+            return cast("R", None)
         if disable_sync_subtasks:
             assert_may_wait()
         if self._document is None:
@@ -113,6 +117,8 @@ class AsyncResult(ResultFields, ResultTree, Generic[R]):
 
     async def aget(self, timeout: float | None = None, propagate: bool = True) -> R:  # noqa: ASYNC109 - as in get()
         """Like :meth:`get`, for coroutines: the event loop goes on meanwhile, and no thread is held for each result."""
+        if self.ignored:
+            return cast("R", None)
         if self._document is None:
             await wait_in_loop(self, timeout)
         return cast("R", self.maybe_throw(propagate))
