@@ -36,7 +36,12 @@ def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Umbel]:
 def test_members_that_are_delivered_twice(app: Umbel) -> None:
     bodies: list[Any] = []
     ident = app.task(name="ident")(lambda value: value)
-    body = app.task(name="body")(lambda values: bodies.append(values) or values)
+
+    def gather(values: Any) -> Any:
+        bodies.append(values)
+        return values
+
+    body = app.task(name="body")(gather)
     last = app.task(name="last")(lambda: "end")
     frozen, result = app.workflows.freeze(chord([ident.s(number) for number in range(20)], body.s()))
     twice = [*app.workflows.prepare_calls(plan(frozen))] * 2

@@ -215,7 +215,9 @@ def test_random_trees_run_as_the_model_says(umbel_app: Umbel, umbel_worker: Any)
 
     umbel_worker.admission.gates.append(revoke)
 
-    @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+    every: list[Any] = list(HealthCheck)  # Hypothesis types them as their metaclass
+
+    @settings(max_examples=120, deadline=None, suppress_health_check=every)
     @given(TREES)
     def check(tree: Any) -> None:
         numbering = Numbering(tree)
