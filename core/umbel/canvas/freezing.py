@@ -13,7 +13,16 @@ if TYPE_CHECKING:
     from umbel.app import Umbel
     from umbel.results.sets import Member
 
-__all__ = ["OF_EACH", "OF_THE_LAST", "Frozen", "chain_steps", "freeze", "merge_options", "single_tasks"]
+__all__ = [
+    "OF_EACH",
+    "OF_THE_LAST",
+    "Frozen",
+    "chain_steps",
+    "freeze",
+    "merge_options",
+    "single_tasks",
+    "without_header_id",
+]
 
 Frozen = dict[str, Any]
 
@@ -103,6 +112,15 @@ def _copy(value: Mapping[str, Any]) -> Frozen:
     frozen.setdefault("subtask_type", None)
     frozen.setdefault("immutable", False)
     return frozen
+
+
+def without_header_id(chord: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a frozen *chord* but for its id where that is the header's, as Celery writes it."""
+    options = dict(chord.get("options") or {})
+    header = chord["kwargs"]["header"]
+    if isinstance(header, Mapping) and options.get("task_id") == (header.get("options") or {}).get("task_id"):
+        options.pop("task_id", None)
+    return options
 
 
 def _members(group: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -198,7 +216,7 @@ class _Freezer:
             raise TypeError("chord: expected a body, the task that gets the results; got none: chord(header, body)")
         # What is asked of a chord is asked of its header and of its body; when to start is up to the header, and what
         # happens at the end to the body.
-        asked = frozen["options"]
+        asked = without_header_id(frozen)
         of_header = {name: asked[name] for name in OF_EACH if name in asked and name not in _LINKS}
         of_body = {name: value for name, value in asked.items() if name not in _OF_THE_START}
         options = merge_options(body.get("options") or {}, of_body)
@@ -208,5 +226,6 @@ class _Freezer:
         header_frozen, header_result = self.freeze(header, parent)
         body_frozen, body_result = self.freeze({**body, "options": options}, header_result)
         frozen["kwargs"].update(header=header_frozen, body=body_frozen)
-        frozen["options"] = {}
+        # A Celery worker looks here for the header's id, which its parts count under.
+        frozen["options"] = {"task_id": header_frozen["options"]["task_id"]}
         return frozen, body_result

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import attrs
 
-from umbel.canvas.freezing import OF_EACH, OF_THE_LAST, merge_options
+from umbel.canvas.freezing import OF_EACH, OF_THE_LAST, merge_options, without_header_id
 
 __all__ = ["PlannedCall", "plan"]
 
@@ -39,11 +39,12 @@ def plan(
 
     *options* stand over the signature's. ``chain`` in them is what follows all of this, last first.
     """
-    given = merge_options(frozen["options"], options or {})
+    kind = frozen["subtask_type"]
+    own = without_header_id(frozen) if kind == "chord" else frozen["options"]
+    given = merge_options(own, options or {})
     if frozen["immutable"]:
         args, kwargs = (), None
     args = (*args, *frozen["args"])
-    kind = frozen["subtask_type"]
     if kind == "chain":
         return _plan_chain(frozen, args, kwargs, given)
     if kind == "group":
