@@ -90,7 +90,8 @@ class ResultBackend(ABC):
     def conclude(self, group_ids: Sequence[str]) -> None:  # noqa: B027 - a store may leave it out
         """Note that what follows these chords was sent: :meth:`join` gives them to nobody any more.
 
-        Without it a completing member that runs twice, long after the first time, has the body sent twice.
+        Unknown ids are passed over. A store that leaves it out has a body sent twice when the member that completed its
+        chord runs again.
         """
 
     @abstractmethod
