@@ -61,7 +61,7 @@ class Publisher:
         *,
         retry: bool | None = None,
         policy: Mapping[str, Any] | None = None,
-        transport: Transport | None = None,
+        transport: Transport | Any = None,
         declare: Sequence[Queue] = (),
     ) -> None:
         """Publish all of *publications* in one request and return when the broker has them.
@@ -69,11 +69,15 @@ class Publisher:
         Everything (waiting for a pooled connection, connecting, retries) happens within *timeout_s* seconds
         (``task_publish_timeout_s``); then, or when *policy* gives up, :class:`~umbel.exceptions.OperationalError`. An
         attempt whose answer was lost may have been taken: what is sent twice has one id. *transport* is used as it is,
-        without retries; *declare* names further queues that must exist.
+        without retries, and a connection of the broker's driver is sent on inside of the transaction that is open on
+        it; *declare* names further queues that must exist.
         """
         if before_task_publish.receivers:
             _announce(before_task_publish, publications)
         if transport is not None:
+            if not callable(getattr(transport, "publish", None)):
+                app = self._app
+                transport = app.host.transport(app, app.connections.broker_urls[0]).in_transaction(transport)
             transport.declare(_queues(publications, declare))
             transport.publish(publications, self._timeout_s(timeout_s))
         else:

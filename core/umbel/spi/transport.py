@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 
@@ -138,3 +138,14 @@ class Transport(ABC):
     def settle(self, settlement: Settlement) -> None:
         """Like ``Consumer.settle``, from a connection of its own; only with ``settle_from_any_connection``."""
         raise NotImplementedError(f"{type(self).__name__} settles through its consumer only")
+
+    def in_transaction(self, connection: Any) -> Transport:
+        """Return a transport that publishes inside the open transaction of *connection*, which is the driver's.
+
+        For ``apply_async(connection=...)``: where broker and the caller's data are one database, the message exists
+        exactly if the data does. Needs no :meth:`open`; the caller commits, rolls back and closes.
+        """
+        raise TypeError(
+            f"expected connection= to be an open umbel transport, got {type(connection).__name__}: "
+            f"{type(self).__name__} cannot send inside of a foreign transaction"
+        )
