@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from umbel.testing.servers import MissingProgram, RabbitmqServer, RedisServer, Server
+
+from umbel.testing.servers import MissingProgram, PostgresServer, RabbitmqServer, RedisServer, Server
 
 
 def _served(kind: type[Server], factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -28,3 +29,8 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def rabbitmq_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield from _served(RabbitmqServer, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    yield from _served(PostgresServer, tmp_path_factory)

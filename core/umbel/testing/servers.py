@@ -7,18 +7,21 @@ stop, kill, freeze and start it again on the same port and data, so that faults 
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
+import pwd
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-__all__ = ["MissingProgram", "RabbitmqServer", "RedisServer", "Server", "free_port"]
+__all__ = ["MissingProgram", "PostgresServer", "RabbitmqServer", "RedisServer", "Server", "free_port"]
 
 
 class MissingProgram(RuntimeError):
@@ -67,6 +70,10 @@ class Server:
         """Return what is set beside the environment of the tests."""
         return {}
 
+    def user(self) -> pwd.struct_passwd | None:
+        """Return whom the server runs as; ``None``: the one who runs the tests."""
+        return None
+
     def answers(self) -> bool:
         """Say whether the server serves."""
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
@@ -76,6 +83,7 @@ class Server:
     def start(self) -> Self:
         """Start, and wait until it answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        owner = self.user()
         with (self.folder / "output.log").open("ab") as log:
             self._process = subprocess.Popen(
                 self.command(),
@@ -85,6 +93,9 @@ class Server:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                user=None if owner is None else owner.pw_uid,
+                group=None if owner is None else owner.pw_gid,
+                extra_groups=None if owner is None else (),
             )
         self._until(self.answers, "answer")
         return self
@@ -223,3 +234,120 @@ class RabbitmqServer(Server):
             link.sendall(b"AMQP\x00\x00\x09\x01")
             return link.recv(1) == b"\x01"
         return False
+
+
+class PostgresServer(Server):
+    """A cluster of its own, with the superuser ``umbel`` and the database ``umbel``, that trusts the loopback.
+
+    PostgreSQL refuses to run as root: then it runs as the unprivileged user that its package has made, or ``nobody``.
+    *fsync* is for tests that pull the plug.
+    """
+
+    programs = ("postgres",)
+    package = "postgresql"
+
+    def __init__(self, folder: Path, *, fsync: bool = False) -> None:
+        super().__init__(folder)
+        self._data = folder / "data"
+        self._fsync = "on" if fsync else "off"
+
+    @classmethod
+    def program(cls) -> str:
+        """Return the newest ``postgres`` (Debian keeps it out of the path); raises :class:`MissingProgram`."""
+        versions = glob.glob("/usr/lib/postgresql/*/bin/postgres")
+        if versions:
+            return max(versions, key=lambda path: float(path.split("/")[4]))
+        return str(Path(super().program()).resolve())
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://umbel@127.0.0.1:{self.port}/umbel"
+
+    def command(self) -> Sequence[str]:
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "fsync": self._fsync,
+            "max_connections": "200",
+        }
+        settings = [f"--{name}={value}" for name, value in options.items()]
+        return (self.program(), "-D", str(self._data), "-p", str(self.port), *settings)
+
+    def start(self) -> Self:
+        """Make the cluster when there is none, start, and make the database."""
+        is_new = not self._data.exists()
+        if is_new:
+            self._make_data()
+            self._run("initdb", "-D", str(self._data), "-U", "umbel", "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
+        super().start()
+        if is_new:
+            self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "umbel", "umbel")
+        return self
+
+    def answers(self) -> bool:
+        """A client is answered, and not with "the database system is starting up"."""
+        return self._tool("pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port), "-U", "umbel").returncode == 0
+
+    def user(self) -> pwd.struct_passwd | None:
+        """Return an unprivileged user when the tests run as root."""
+        if os.geteuid() != 0:
+            return None
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam("postgres")
+        return pwd.getpwnam("nobody")
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the server and to the processes of its connections, which are in groups of their own."""
+        if self._process is not None:
+            for pid in (self._process.pid, *self._children()):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+
+    def kill(self) -> None:
+        """Kill all of its processes: those left over would keep the next start from the shared memory."""
+        children = self._children()
+        super().kill()
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _children(self) -> list[int]:
+        pid = 0 if self._process is None else self._process.pid
+        with contextlib.suppress(OSError):  # no Linux: they end by themselves, a moment later
+            return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return []
+
+    def _make_data(self) -> None:
+        """Make the empty folder of the cluster. Where another user owns it: one that he can reach, outside of ours."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        owner = self.user()
+        if owner is None:
+            self._data.mkdir(mode=0o700)
+            return
+        self._data = Path(tempfile.mkdtemp(prefix="umbel-postgres-"))
+        os.chown(self._data, owner.pw_uid, owner.pw_gid)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        shutil.rmtree(self._data, ignore_errors=True)
+
+    def _run(self, *command: str) -> None:
+        finished = self._tool(*command)
+        if finished.returncode:
+            raise RuntimeError(f"{command[0]} failed: {finished.stderr.decode()[-2000:]}")
+
+    def _tool(self, name: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        owner = self.user()
+        finished: subprocess.CompletedProcess[bytes] = subprocess.run(
+            (str(Path(self.program()).with_name(name)), *arguments),
+            capture_output=True,
+            cwd="/",
+            check=False,
+            timeout=60,
+            user=None if owner is None else owner.pw_uid,
+            group=None if owner is None else owner.pw_gid,
+            extra_groups=None if owner is None else (),
+        )
+        return finished
