@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
+from umbel.spi import ResultBackend
 from umbel.testing.backends import BackendContract
+from umbel.testing.servers import PostgresServer, Server, free_port
 
 
-def test_every_installed_backend_is_under_test(uncovered) -> None:
+def test_every_installed_backend_is_under_test(uncovered: Callable[[str, Mapping[str, Any]], list[str]]) -> None:
     problems = uncovered("backend", globals())
     assert not problems
 
@@ -59,8 +63,39 @@ class TestRedis(BackendContract):
     plugin = "redis"
 
     @pytest.fixture
-    def backend_url(self, redis_server) -> str:
+    def backend_url(self, redis_server: Server) -> str:
         return redis_server.url
+
+
+class TestPostgres(BackendContract):
+    plugin = "postgresql"
+
+    @pytest.fixture
+    def backend_url(self, postgres_server: PostgresServer) -> str:
+        self.schema = f"b{secrets.token_hex(4)}"
+        self.database = postgres_server.url
+        return f"{self.database.replace('postgresql', 'postgres', 1)}?schema={self.schema}"
+
+    def inject_garbage(self, task_id: str, data: bytes) -> None:
+        with psycopg.connect(self.database, autocommit=True) as connection:
+            statement = f"UPDATE {self.schema}.results SET payload = %s WHERE task_id = %s"
+            connection.execute(statement.encode(), (data, task_id))
+
+    def cut_connection(self, backend: ResultBackend) -> None:
+        with psycopg.connect(self.database, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE application_name = 'umbel' AND pid <> pg_backend_pid()"
+            )
+
+    @contextlib.contextmanager
+    def slow_store(self) -> Iterator[None]:
+        with psycopg.connect(self.database) as connection:
+            connection.execute(f"LOCK TABLE {self.schema}.results".encode())
+            yield
+
+    def unreachable_url(self) -> str:
+        return f"postgresql://umbel:s3cret@127.0.0.1:{free_port()}/umbel"
 
 
 class TestSqlite(BackendContract):

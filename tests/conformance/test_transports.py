@@ -6,20 +6,22 @@ import contextlib
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 import redis
 
 from umbel.spi import Transport
 from umbel.testing.proxy import TcpProxy
-from umbel.testing.servers import Server, free_port
+from umbel.testing.servers import PostgresServer, Server, free_port
 from umbel.testing.transports import TransportContract
 from umbel_transport_filesystem.names import folder_name
 
 
-def test_every_installed_transport_is_under_test(uncovered) -> None:
+def test_every_installed_transport_is_under_test(uncovered: Callable[[str, Mapping[str, Any]], list[str]]) -> None:
     problems = uncovered("transport", globals())
     assert not problems
 
@@ -123,6 +125,40 @@ class TestAmqp(BehindProxy):
     def transport_url(self, rabbitmq_server: Server) -> Iterator[str]:
         with self.proxied(rabbitmq_server) as url:
             yield url
+
+
+class TestPostgres(TransportContract):
+    plugin = "postgresql"
+
+    @pytest.fixture
+    def transport_url(self, postgres_server: PostgresServer) -> str:
+        self.schema = f"t{secrets.token_hex(4)}"
+        self.database = postgres_server.url
+        return f"{self.database}?schema={self.schema}"
+
+    def inject_garbage(self, queue: str, data: bytes) -> None:
+        with psycopg.connect(self.database, autocommit=True) as connection:
+            statement = (
+                f"INSERT INTO {self.schema}.ready (queue, rank, place, head, body) "
+                f"SELECT no, 19, nextval('{self.schema}.places'), %s, %s FROM {self.schema}.queues WHERE name = %s"
+            )
+            connection.execute(statement.encode(), (data, data, queue))
+
+    def cut_connection(self, transport: Transport) -> None:
+        with psycopg.connect(self.database, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE application_name = 'umbel' AND pid <> pg_backend_pid()"
+            )
+
+    @contextlib.contextmanager
+    def slow_store(self) -> Iterator[None]:
+        with psycopg.connect(self.database) as connection:
+            connection.execute(f"LOCK TABLE {self.schema}.ready".encode())
+            yield
+
+    def unreachable_url(self) -> str:
+        return f"postgresql://umbel:s3cret@127.0.0.1:{free_port()}/umbel"
 
 
 def test_the_filesystem_transport_leaves_nothing_behind(tmp_path: Path) -> None:
