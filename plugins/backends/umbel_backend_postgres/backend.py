@@ -68,7 +68,9 @@ class PostgresBackend(ResultBackend, JointBackend):
             self._drop()
 
     def store(self, metas: Sequence[TaskMeta]) -> None:
-        if metas:
+        if len(metas) == 1:
+            self._run(BackendStoreError, lambda link: results.write(link, metas))
+        elif metas:
             self._run(BackendStoreError, _in_transaction(lambda link: results.write(link, metas)))
 
     def load(self, ids: Sequence[str]) -> Sequence[TaskMeta | None]:

@@ -9,7 +9,7 @@ from umbel.model import TaskMeta
 from umbel.states import SUCCESS
 from umbel_backend_postgres.link import Link
 
-__all__ = ["channel", "expire", "forget", "load", "load_final", "load_group", "notify", "save_group", "write"]
+__all__ = ["channel", "expire", "forget", "load", "load_final", "load_group", "save_group", "write"]
 
 _REMOVED_AT_ONCE: Final = 5000
 #: The server takes payloads of less than 8,000 bytes.
@@ -18,6 +18,7 @@ _PAYLOAD_BYTES: Final = 7900
 #: ``TaskMeta.may_replace``, said by the database: whoever comes second is refused whichever process he is in. Rows are
 #: locked in the order of their ids, so that two who write the same results do not wait for each other.
 _WRITE: Final = f"""
+WITH stored AS (
 INSERT INTO SCHEMA.results AS r
     (task_id, state, is_final, attempt, expires_at, content_type, content_encoding, payload)
 SELECT m.task_id, m.state, m.is_final, m.attempt, clock_timestamp() + make_interval(secs => m.expires_s),
@@ -29,7 +30,8 @@ ON CONFLICT (task_id) DO UPDATE SET
     content_type = excluded.content_type, content_encoding = excluded.content_encoding, payload = excluded.payload
 WHERE r.expires_at <= clock_timestamp() OR (
     r.state <> '{SUCCESS}' AND excluded.attempt >= r.attempt + r.is_final::int
-)
+))
+SELECT pg_notify('SCHEMA_results', n.payload)::text FROM unnest(%s::text[]) AS n(payload)
 """  # noqa: S608
 _READ: Final = """
 SELECT task_id, state, payload, content_type, content_encoding, attempt,
@@ -37,7 +39,6 @@ SELECT task_id, state, payload, content_type, content_encoding, attempt,
 FROM SCHEMA.results
 WHERE task_id = ANY(%s::text[]) AND (expires_at IS NULL OR expires_at > clock_timestamp())
 """
-_NOTIFY: Final = "SELECT pg_notify('SCHEMA_results', n.payload)::text FROM unnest(%s::text[]) AS n(payload)"
 _SAVE_GROUP: Final = """
 INSERT INTO SCHEMA.groups VALUES (%s, %s, clock_timestamp() + make_interval(secs => %s::float8))
 ON CONFLICT (group_id) DO UPDATE SET payload = excluded.payload, expires_at = excluded.expires_at
@@ -64,10 +65,13 @@ def channel(schema: str) -> str:
 
 
 def write(link: Link, metas: Sequence[TaskMeta]) -> None:
-    """Write *metas* in order; who waits is told by the server when the transaction is committed."""
+    """Write *metas* in order, in one statement if they name no task twice, else inside the caller's transaction.
+
+    Who waits is told by the server when it is committed.
+    """
     for batch in _without_repetitions(metas):
-        link.change(_WRITE, _columns(batch))
-    notify(link, [meta.task_id for meta in metas if meta.is_final])
+        payloads = _payloads([meta.task_id for meta in batch if meta.is_final])
+        link.rows(_WRITE, (*_columns(batch), payloads))
 
 
 def _without_repetitions(metas: Sequence[TaskMeta]) -> Iterable[list[TaskMeta]]:
@@ -99,10 +103,8 @@ def _columns(metas: Sequence[TaskMeta]) -> tuple[Any, ...]:
     )
 
 
-def notify(link: Link, ids: Sequence[str]) -> None:
-    """Tell everybody who waits that *ids* are final. An empty payload means: look."""
-    if not ids:
-        return
+def _payloads(ids: Sequence[str]) -> list[str]:
+    """Return what tells everybody who waits that *ids* are final. An empty payload means: look."""
     payloads: list[str] = []
     lines: list[str] = []
     size = 0
@@ -118,7 +120,7 @@ def notify(link: Link, ids: Sequence[str]) -> None:
         size += length
     if lines:
         payloads.append("\n".join(lines))
-    link.rows(_NOTIFY, (payloads,))
+    return payloads
 
 
 def load(link: Link, ids: Sequence[str]) -> list[TaskMeta | None]:
