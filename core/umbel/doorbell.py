@@ -108,6 +108,8 @@ class Doorbell:
 
     def is_listening(self, token: str) -> bool:
         """Whether the listener of this ``Listener.token``, or a fork of its process, is still there."""
+        if not token.isalnum():  # a damaged file may name anything, paths and what is no path at all
+            return False
         try:
             os.close(os.open(os.path.join(self.directory, token), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
         except OSError as error:
@@ -158,6 +160,8 @@ class Doorbell:
 
     def _send(self, token: str) -> bool:
         """Write a byte into the FIFO *token*; false when nobody reads it any more."""
+        if not token.isalnum():
+            return False
         if self._pid != os.getpid():
             # After a fork the lock may be held by a thread that does not exist here; the mapping is shared and good.
             self._pid = os.getpid()
