@@ -6,7 +6,7 @@ import contextlib
 import os
 import select
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import redis
@@ -176,7 +176,14 @@ class RedisConsumer(Consumer):
         """Renew the lease."""
         seconds, micros = self._link.call("TIME")
         over = int(seconds) * 1000 + int(micros) // 1000 + self._lease_ms
-        self._link.call("ZADD", self._names.leases, over, self.id)
+        self._link.call_many([("ZADD", self._names.leases, over, self.id), *self._presence(self._queues)])
+
+    def _presence(self, queues: Iterable[str]) -> list[tuple[Any, ...]]:
+        """Return the commands that tell publishers of this consumer."""
+        commands: list[tuple[Any, ...]] = []
+        for key in map(self._names.listeners, queues):
+            commands += [("SADD", key, self.id), ("PEXPIRE", key, self._lease_ms)]
+        return commands
 
     def _reclaim(self) -> None:
         for raw in self._link.run(EXPIRED, [self._names.leases], []):
@@ -215,10 +222,12 @@ class RedisConsumer(Consumer):
             self._subscription.add(queue, exchange, key)
         if not broadcasts:
             self._queues[queue.name] = queue
+            self._link.call_many(self._presence([queue.name]))
 
     def cancel_queue(self, name: str) -> None:
         """Take no more from the queue *name*."""
-        self._queues.pop(name, None)
+        if self._queues.pop(name, None) is not None:
+            self._link.call("SREM", self._names.listeners(name), self.id)
         self._subscription.remove(name)
 
     def close(self) -> None:
@@ -232,7 +241,8 @@ class RedisConsumer(Consumer):
                 for field, raw in batch:
                     arguments += [field, field.partition(b":")[2], "", raw]
                 self._link.run(PUT_BACK, [self._inflight], arguments)
-            self._link.call("ZREM", self._names.leases, self.id)
+            leaving = [("SREM", self._names.listeners(name), self.id) for name in self._queues]
+            self._link.call_many([("ZREM", self._names.leases, self.id), *leaving])
         finally:
             self._subscription.close()
             for link in (self._link, self._changes):

@@ -60,6 +60,10 @@ class Names:
         """Return the key of the sorted set of what waits for its time."""
         return f"{self._prefix}umbel.delayed.{queue}"
 
+    def listeners(self, queue: str) -> str:
+        """Return the key of the set of Umbel's consumers of *queue*; it expires with the last of their leases."""
+        return f"{self._prefix}umbel.listeners.{queue}"
+
     def bound(self, queue: str) -> str:
         """Return the key of the set of foreign exchanges that *queue* is bound to."""
         return f"{self._prefix}umbel.bound.{queue}"
@@ -112,6 +116,7 @@ class Routes:
     def __init__(self, names: Names) -> None:
         self._names = names
         self._known: dict[str, tuple[float, list[tuple[str, str, str]], bool]] = {}
+        self._listened: dict[str, tuple[float, bool]] = {}
 
     def queues_for(self, link: Link, publication: Publication) -> Sequence[str]:
         """Return the names of the queues that get a copy; none is an unroutable message, dropped as brokers do."""
@@ -131,6 +136,23 @@ class Routes:
             )
         ]
         return list(dict.fromkeys(found)) or ([queue.name] if queue is not None else [])
+
+    def waits_in_store(self, link: Link, publication: Publication, queue: str) -> bool:
+        """Say whether a message for later goes into the delayed set, which Celery's workers do not read.
+
+        Where no worker of Umbel serves the queue, a task with its ``eta`` among the headers goes into the list at once:
+        a Celery worker will hold it, and one of Umbel's, if it should come, will move it to the set.
+        """
+        if publication.deliver_at is None:
+            return False
+        if publication.message.headers.get("eta") is None:
+            return True
+        now = time.monotonic()
+        known = self._listened.get(queue)
+        if known is None or known[0] <= now:
+            listened = bool(link.call("EXISTS", self._names.listeners(queue)))
+            known = self._listened[queue] = (now + _BINDINGS_TTL_S, listened)
+        return known[1]
 
     def is_broadcast(self, link: Link, publication: Publication) -> bool:
         """Say whether *publication* goes to the listeners of the moment."""

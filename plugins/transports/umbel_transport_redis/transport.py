@@ -177,7 +177,7 @@ class RedisTransport(Transport, JointTransport):
                     envelope = encode(publication, "", name, wire_priority)
                 else:
                     envelope = encode(publication, publication.exchange, publication.routing_key, wire_priority)
-                if publication.deliver_at is None:
+                if publication.deliver_at is None or not self._routes.waits_in_store(self.link, publication, name):
                     pushes.setdefault(names.lists(name)[step], []).append(envelope)
                 else:
                     score = int(publication.deliver_at * 1000)

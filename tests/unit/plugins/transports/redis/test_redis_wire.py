@@ -202,3 +202,27 @@ def test_an_error_never_shows_the_password() -> None:
         transport.open(1)
     assert "s3cret" not in str(caught.value)
     assert "s3cret" not in repr(transport)
+
+
+def test_a_delayed_task_goes_where_the_workers_of_its_queue_look(
+    transport: RedisTransport, client: redis.Redis
+) -> None:
+    """Celery's workers hold it themselves and know no delayed set; for Umbel's it waits in the store."""
+    later = time.time() + 60
+    delayed = a_publication(deliver_at=later)
+    delayed.message.headers["eta"] = "2099-01-01T00:00:00+00:00"
+    transport.publish([delayed], 5)
+    assert (client.llen("celery"), client.zcard("umbel.delayed.celery")) == (1, 0)
+    other = RedisTransport(
+        f"redis://127.0.0.1:{client.connection_pool.connection_kwargs['port']}/0", RedisTransportSettings()
+    )
+    other.open(5)
+    consumer = other.consume([QUEUE], 0, "w1@here")
+    fresh = RedisTransport(other._url, RedisTransportSettings())
+    fresh.open(5)
+    fresh.publish([delayed], 5)
+    assert (client.llen("celery"), client.zcard("umbel.delayed.celery")) == (1, 1)
+    consumer.close()
+    assert not client.exists("umbel.listeners.celery")
+    for each in (other, fresh):
+        each.close()
