@@ -77,6 +77,10 @@ def test_a_transports_page_says_what_it_declares(name: str) -> None:
         said = dict(ROW.findall(section))
         words = {True: "yes", False: "no"}
         assert said == {
-            field: words[value] if isinstance(value, bool) else ", ".join(f"`{kind}`" for kind in sorted(value))
+            field: words[value]
+            if isinstance(value, bool)
+            else str(value)
+            if isinstance(value, int)
+            else ", ".join(f"`{kind}`" for kind in sorted(value))
             for field, value in attrs.asdict(declared).items()
         }
