@@ -160,9 +160,7 @@ class InvalidTaskError(TaskError):
 class MaxRetriesExceededError(TaskError):
     """Raised when a task was retried as often as it may be."""
 
-    def __init__(
-        self, *args: Any, task_args: Sequence[Any] = (), task_kwargs: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, *args: Any, task_args: Sequence[Any] = (), task_kwargs: dict[str, Any] | None = None) -> None:
         super().__init__(*args)
         self.task_args = task_args
         self.task_kwargs = task_kwargs or {}
