@@ -28,7 +28,7 @@ def command() -> None:
 @click.option("--mermaid", "form", flag_value="mermaid", help="As a Mermaid flowchart.")
 @click.option("-w", "--watch", "every_s", type=click.FloatRange(min=0.1), metavar="S", help="Again every S seconds.")
 @click.pass_obj
-def show(session: Session, flow_id: str, form: str | None, every_s: float | None) -> None:
+def _show(session: Session, flow_id: str, form: str | None, every_s: float | None) -> None:
     """Draw the workflow FLOW_ID as a tree, with the state of each task.
 
     FLOW_ID is the id of its first or last task or of a group, where results are extended (result_extended); else that of
