@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ Q = Queue(name="q")
 OUTAGES = (OperationalError, BackendError)
 
 
-def retrying(work, until: threading.Event) -> None:
+def retrying(work: Any, until: threading.Event) -> None:
     """Do *work* (which opens what it needs) again and again while the server is away."""
     while not until.is_set():
         try:
@@ -36,7 +37,7 @@ def retrying(work, until: threading.Event) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-def test_postgres_killed_under_load_loses_nothing_that_it_took(tmp_path):
+def test_postgres_killed_under_load_loses_nothing_that_it_took(tmp_path: Any) -> None:
     # [B991]
     with PostgresServer(tmp_path / "pg", fsync=True) as server:
         accepted: list[bytes] = []
@@ -109,7 +110,7 @@ def test_postgres_killed_under_load_loses_nothing_that_it_took(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_no_task_is_lost_on_postgres_when_parents_and_children_are_killed(tmp_path):
+def test_no_task_is_lost_on_postgres_when_parents_and_children_are_killed(tmp_path: Any) -> None:
     # [B964] [B967] [B969] [B990] [B991]
     try:
         PostgresServer.program()

@@ -6,6 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -27,12 +28,12 @@ def schema() -> str:
 
 
 @pytest.fixture
-def url(postgres_server, schema) -> str:
+def url(postgres_server: Any, schema: Any) -> str:
     return f"{postgres_server.url}?schema={schema}"
 
 
 @pytest.fixture
-def backend(url) -> Iterator[PostgresBackend]:
+def backend(url: Any) -> Iterator[PostgresBackend]:
     backend = umbel_backend(None, url)
     backend.open(SOON_S)
     yield backend
@@ -40,7 +41,7 @@ def backend(url) -> Iterator[PostgresBackend]:
 
 
 @pytest.fixture
-def transport(url):
+def transport(url: Any) -> Any:
     transport = umbel_transport_postgres.umbel_transport(None, url)
     transport.open(SOON_S)
     yield transport
@@ -55,13 +56,13 @@ def publication(body: bytes) -> Publication:
     return Publication(Message(body), Q, "", "q")
 
 
-def test_both_halves_of_one_database_name_one_store(backend, transport, postgres_server):
+def test_both_halves_of_one_database_name_one_store(backend: Any, transport: Any, postgres_server: Any) -> None:
     assert backend.store_identity == transport.store_identity
     other = umbel_backend(None, postgres_server.url.rpartition("/")[0] + "/other")
     assert other.store_identity != transport.store_identity
 
 
-def test_a_task_ends_in_one_transaction(backend, transport):
+def test_a_task_ends_in_one_transaction(backend: Any, transport: Any) -> None:
     transport.publish([publication(b"first")], SOON_S)
     consumer = transport.consume([Q], 0, "w")
     held = consumer.receive(1, SOON_S)
@@ -79,7 +80,7 @@ def test_a_task_ends_in_one_transaction(backend, transport):
     assert transport.count(["q"]) == [1]
 
 
-def test_what_is_rolled_back_has_not_happened(backend, transport):
+def test_what_is_rolled_back_has_not_happened(backend: Any, transport: Any) -> None:
     transport.publish([publication(b"first")], SOON_S)
     consumer = transport.consume([Q], 0, "w")
     held = consumer.receive(1, SOON_S)
@@ -104,17 +105,20 @@ def test_what_is_rolled_back_has_not_happened(backend, transport):
     assert transport.count(["q"]) == [1]
 
 
-def test_a_batch_may_name_a_task_twice(backend):
+def test_a_batch_may_name_a_task_twice(backend: Any) -> None:
     backend.store([meta("t", STARTED), meta("t", SUCCESS), meta("t", "FAILURE", attempt=3), meta("u")])
     assert [found.state for found in backend.load(["t", "u"])] == [SUCCESS, SUCCESS]
 
 
-def test_who_waits_is_told_and_does_not_poll(backend, monkeypatch, url):
+def test_who_waits_is_told_and_does_not_poll(backend: Any, monkeypatch: Any, url: Any) -> None:
     looks: list[float] = []
     final = PostgresBackend._final
-    monkeypatch.setattr(
-        PostgresBackend, "_final", lambda self, ids: (looks.append(time.monotonic()), final(self, ids))[1]
-    )
+
+    def look(self: Any, ids: Any) -> Any:
+        looks.append(time.monotonic())
+        return final(self, ids)
+
+    monkeypatch.setattr(PostgresBackend, "_final", look)
     waiting = in_thread(backend.wait, ["t"], SOON_S)
     other = umbel_backend(None, url)
     other.open(SOON_S)
@@ -127,7 +131,7 @@ def test_who_waits_is_told_and_does_not_poll(backend, monkeypatch, url):
     other.close()
 
 
-def test_many_threads_wait_over_one_connection(backend, postgres_server):
+def test_many_threads_wait_over_one_connection(backend: Any, postgres_server: Any) -> None:
     waiting = [in_thread(backend.wait, [f"t{number}"], SOON_S) for number in range(30)]
     assert not threading.Event().wait(0.3)
     with psycopg.connect(postgres_server.url) as connection:
@@ -141,7 +145,7 @@ def test_many_threads_wait_over_one_connection(backend, postgres_server):
 
 
 @pytest.mark.parametrize("count", [1, 1000])
-def test_long_and_strange_ids_are_told_too(backend, count):
+def test_long_and_strange_ids_are_told_too(backend: Any, count: Any) -> None:
     ids = [f"{'ä' * 100}{number}" for number in range(count)] + ["with\nnewline", "x" * 9000]
     waiting = [in_thread(backend.wait, [task_id], SOON_S) for task_id in (ids[0], ids[-1], ids[-2])]
     assert not threading.Event().wait(0.2)
@@ -152,7 +156,7 @@ def test_long_and_strange_ids_are_told_too(backend, count):
     assert time.monotonic() - started < 1.9
 
 
-def test_two_who_store_the_same_in_opposite_orders_do_not_stop_each_other(backend, url):
+def test_two_who_store_the_same_in_opposite_orders_do_not_stop_each_other(backend: Any, url: Any) -> None:
     other = umbel_backend(None, url)
     other.open(SOON_S)
     ids = [f"t{number}" for number in range(200)]
@@ -170,20 +174,20 @@ def test_two_who_store_the_same_in_opposite_orders_do_not_stop_each_other(backen
     other.close()
 
 
-def test_expired_results_are_gone_and_removed(backend, schema, postgres_server):
+def test_expired_results_are_gone_and_removed(backend: Any, schema: Any, postgres_server: Any) -> None:
     backend.store([TaskMeta("t", SUCCESS, b"{}", expires_s=0.05), meta("u")])
     assert not threading.Event().wait(0.1)
     assert [found and found.task_id for found in backend.load(["t", "u"])] == [None, "u"]
     assert backend.expire(time.time()) == 1
 
 
-def test_a_wrong_url_is_told_without_its_password():
+def test_a_wrong_url_is_told_without_its_password() -> None:
     with pytest.raises(ImproperlyConfigured) as raised:
         umbel_backend(None, "postgresql://u:s3cret@h/db?nonsense=1")
     assert "s3cret" not in str(raised.value)
 
 
-def test_a_closed_backend_says_so(backend):
+def test_a_closed_backend_says_so(backend: Any) -> None:
     backend.close()
     with pytest.raises(BackendError, match="closed"):
         backend.load(["t"])

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -29,12 +30,12 @@ def schema() -> str:
 
 
 @pytest.fixture
-def url(postgres_server, schema) -> str:
+def url(postgres_server: Any, schema: Any) -> str:
     return f"{postgres_server.url}?schema={schema}"
 
 
 @pytest.fixture
-def transport(url) -> Iterator[PostgresTransport]:
+def transport(url: Any) -> Iterator[PostgresTransport]:
     transport = umbel_transport(None, url)
     transport.open(SOON_S)
     yield transport
@@ -42,24 +43,24 @@ def transport(url) -> Iterator[PostgresTransport]:
 
 
 @pytest.fixture
-def connection(postgres_server) -> Iterator[psycopg.Connection]:
+def connection(postgres_server: Any) -> Iterator[psycopg.Connection]:
     with psycopg.connect(postgres_server.url) as connection:
         yield connection
 
 
 @pytest.fixture
-def app(url) -> Iterator[Umbel]:
+def app(url: Any) -> Iterator[Umbel]:
     app = Umbel("shop", broker=url, set_as_current=False)
     app.task(name="pay")(lambda order=None: order)
     yield app
     app.close()
 
 
-def messages(*bodies: bytes, queue: Queue = Q, **options) -> list[Publication]:
+def messages(*bodies: bytes, queue: Queue = Q, **options: Any) -> list[Publication]:
     return [Publication(Message(body), queue, "", queue.name, **options) for body in bodies]
 
 
-def drain(consumer, count: int) -> list[bytes]:
+def drain(consumer: Any, count: int) -> list[bytes]:
     got: list[bytes] = []
     while len(got) < count:
         batch = consumer.receive(count - len(got), SOON_S)
@@ -80,12 +81,12 @@ def drain(consumer, count: int) -> list[bytes]:
         ("postgresql://u@h/db?sslmode=require", "postgresql://u@h/db"),
     ],
 )
-def test_urls_of_one_database_are_one_store(url, same):
+def test_urls_of_one_database_are_one_store(url: Any, same: Any) -> None:
     assert Address.of(url, "umbel").identity == Address.of(same, "umbel").identity
     assert Address.of(url, "umbel").identity != Address.of("postgresql://u@h/else", "umbel").identity
 
 
-def test_a_wrong_url_is_told_without_its_password():
+def test_a_wrong_url_is_told_without_its_password() -> None:
     with pytest.raises(ImproperlyConfigured) as raised:
         umbel_transport(None, "postgresql://u:s3cret@h/db?nonsense=1")
     assert "s3cret" not in str(raised.value)
@@ -93,23 +94,23 @@ def test_a_wrong_url_is_told_without_its_password():
 
 
 @pytest.mark.parametrize("schema", ["Umbel", "a-b", "x;drop", "x" * 41, ""])
-def test_a_schema_is_a_plain_name(schema):
+def test_a_schema_is_a_plain_name(schema: Any) -> None:
     with pytest.raises(ImproperlyConfigured, match="lower-case name"):
         umbel_transport(None, f"postgresql://h/db?schema={schema}")
 
 
-def test_several_hosts_lead_to_the_one_that_can_be_written():
+def test_several_hosts_lead_to_the_one_that_can_be_written() -> None:
     assert Address.of("postgresql://a,b/db", "umbel").options["target_session_attrs"] == "read-write"
 
 
 # -- tables -----------------------------------------------------------------------------------------------------------
 
 
-def test_many_open_a_fresh_schema_at_once(url):
+def test_many_open_a_fresh_schema_at_once(url: Any) -> None:
     transports = [umbel_transport(None, url) for _ in range(6)]
     failures: list[BaseException] = []
 
-    def open_it(transport) -> None:
+    def open_it(transport: Any) -> None:
         try:
             transport.open(SOON_S)
         except BaseException as error:
@@ -125,14 +126,14 @@ def test_many_open_a_fresh_schema_at_once(url):
         transport.close()
 
 
-def test_newer_tables_are_left_alone(transport, url, schema, connection):
+def test_newer_tables_are_left_alone(transport: Any, url: Any, schema: Any, connection: Any) -> None:
     connection.execute(f"UPDATE {schema}.versions SET version = 99")
     connection.commit()
     with pytest.raises(OperationalError, match="newer Umbel"):
         umbel_transport(None, url).open(SOON_S)
 
 
-def test_a_dropped_schema_is_said(transport, schema, connection):
+def test_a_dropped_schema_is_said(transport: Any, schema: Any, connection: Any) -> None:
     connection.execute(f"DROP SCHEMA {schema} CASCADE")
     connection.commit()
     with pytest.raises(OperationalError, match="schema"):
@@ -142,7 +143,7 @@ def test_a_dropped_schema_is_said(transport, schema, connection):
 # -- routes -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_binding_of_another_connection_is_in_force_at_once(transport, url):
+def test_a_binding_of_another_connection_is_in_force_at_once(transport: Any, url: Any) -> None:
     exchange = Exchange(name="events", kind="fanout")
     first, second = Queue(name="a", exchange=exchange), Queue(name="b", exchange=exchange)
     transport.declare([first])
@@ -159,7 +160,9 @@ def test_a_binding_of_another_connection_is_in_force_at_once(transport, url):
     other.close()
 
 
-def test_a_batch_of_now_and_later_is_written_at_once_or_not_at_all(transport, schema, connection):
+def test_a_batch_of_now_and_later_is_written_at_once_or_not_at_all(
+    transport: Any, schema: Any, connection: Any
+) -> None:
     transport.declare([Q])
     mixed = [*messages(b"now"), *messages(b"later", deliver_at=time.time() + 60)]
     transport.publish(mixed, SOON_S)
@@ -171,7 +174,7 @@ def test_a_batch_of_now_and_later_is_written_at_once_or_not_at_all(transport, sc
     assert transport.count(["q"]) == [2]
 
 
-def test_a_queue_is_held_to_its_length_and_its_time(transport):
+def test_a_queue_is_held_to_its_length_and_its_time(transport: Any) -> None:
     short = Queue(name="short", max_length=3)
     transport.declare([short])
     transport.publish(messages(*[str(n).encode() for n in range(5)], queue=short), SOON_S)
@@ -190,7 +193,7 @@ def test_a_queue_is_held_to_its_length_and_its_time(transport):
 # -- claims -----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_given_back_comes_before_a_backlog(transport):
+def test_what_is_given_back_comes_before_a_backlog(transport: Any) -> None:
     transport.publish(messages(*[str(n).encode() for n in range(50)]), SOON_S)
     consumer = transport.consume([Q], 0, "w")
     first = consumer.receive(10, SOON_S)
@@ -199,7 +202,7 @@ def test_what_is_given_back_comes_before_a_backlog(transport):
     consumer.close()
 
 
-def test_a_message_committed_late_is_found_behind_a_backlog(transport, app, connection):
+def test_a_message_committed_late_is_found_behind_a_backlog(transport: Any, app: Any, connection: Any) -> None:
     """Its place is before those that were claimed meanwhile, from which the consumer reads on."""
     transport.declare([Q])
     with connection.transaction():
@@ -211,7 +214,7 @@ def test_a_message_committed_late_is_found_behind_a_backlog(transport, app, conn
     consumer.close()
 
 
-def test_a_consumer_that_was_given_up_begins_again(transport, schema, connection):
+def test_a_consumer_that_was_given_up_begins_again(transport: Any, schema: Any, connection: Any) -> None:
     settings = PostgresTransportSettings(lease_s=0.6)
     stopped = PostgresTransport(transport._address.masked, settings)
     stopped.open(SOON_S)
@@ -230,7 +233,7 @@ def test_a_consumer_that_was_given_up_begins_again(transport, schema, connection
     stopped.close()
 
 
-def test_an_auto_delete_queue_goes_with_its_last_consumer(transport):
+def test_an_auto_delete_queue_goes_with_its_last_consumer(transport: Any) -> None:
     queue = Queue(name="reply", auto_delete=True)
     first, second = transport.consume([queue], 0, "a"), transport.consume([queue], 0, "b")
     transport.publish(messages(b"1", queue=queue), SOON_S)
@@ -240,7 +243,7 @@ def test_an_auto_delete_queue_goes_with_its_last_consumer(transport):
     assert transport.count(["reply"]) == [0]
 
 
-def test_an_idle_consumer_does_not_poll(transport, schema, connection, monkeypatch):
+def test_an_idle_consumer_does_not_poll(transport: Any, schema: Any, connection: Any, monkeypatch: Any) -> None:
     """It sleeps on its socket; once a second it renews its lease and looks around."""
     transport.declare([Q])
     consumer = transport.consume([Q], 0, "w")
@@ -248,7 +251,12 @@ def test_an_idle_consumer_does_not_poll(transport, schema, connection, monkeypat
     link = type(consumer._link)
     statements: list[str] = []
     run = link._run
-    monkeypatch.setattr(link, "_run", lambda self, text, values: (statements.append(text), run(self, text, values))[1])
+
+    def noted(self: Any, text: Any, values: Any) -> Any:
+        statements.append(text)
+        return run(self, text, values)
+
+    monkeypatch.setattr(link, "_run", noted)
     assert not consumer.receive(1, 2.5)
     assert len(statements) <= 3 * 8, statements
     consumer.close()
@@ -257,7 +265,7 @@ def test_an_idle_consumer_does_not_poll(transport, schema, connection, monkeypat
 # -- deadlines --------------------------------------------------------------------------------------------------------
 
 
-def test_a_server_that_stands_still_is_given_up(tmp_path):
+def test_a_server_that_stands_still_is_given_up(tmp_path: Any) -> None:
     from umbel.testing.servers import PostgresServer
 
     with PostgresServer(tmp_path / "pg") as server:
@@ -282,7 +290,7 @@ def test_a_server_that_stands_still_is_given_up(tmp_path):
         transport.close()
 
 
-def test_a_killed_consumer_gives_back_within_seconds(transport, url):
+def test_a_killed_consumer_gives_back_within_seconds(transport: Any, url: Any) -> None:
     # [B991]
     with ChildProcess("transport", url) as child:
         child.call("ready")
@@ -291,7 +299,7 @@ def test_a_killed_consumer_gives_back_within_seconds(transport, url):
         child.kill()
     started = time.monotonic()
     consumer = transport.consume([Q], 0, "w")
-    got = []
+    got: list[Any] = []
     while len(got) < 2 and time.monotonic() - started < 15:
         got += consumer.receive(2, 1.0)
     assert [one.delivery_count for one in got] == [2, 2]
@@ -303,7 +311,7 @@ def test_a_killed_consumer_gives_back_within_seconds(transport, url):
 
 
 @pytest.mark.parametrize("give", [lambda app, connection: connection, in_transaction], ids=["connection", "transport"])
-def test_a_task_exists_exactly_if_the_callers_data_does(app, connection, give):
+def test_a_task_exists_exactly_if_the_callers_data_does(app: Any, connection: Any, give: Any) -> None:
     pay = app.tasks["pay"]
     connection.execute("CREATE TEMPORARY TABLE orders (no int)")
     connection.commit()
@@ -327,7 +335,7 @@ def test_a_task_exists_exactly_if_the_callers_data_does(app, connection, give):
     watching.close()
 
 
-def test_a_group_goes_into_the_callers_transaction(app, connection):
+def test_a_group_goes_into_the_callers_transaction(app: Any, connection: Any) -> None:
     with connection.transaction():
         group(app.tasks["pay"].s(1), app.tasks["pay"].s(2)).apply_async(connection=connection)
     watching = app.open_transport()
@@ -335,7 +343,7 @@ def test_a_group_goes_into_the_callers_transaction(app, connection):
     watching.close()
 
 
-def test_only_a_connection_to_the_brokers_database_will_do(app, postgres_server):
+def test_only_a_connection_to_the_brokers_database_will_do(app: Any, postgres_server: Any) -> None:
     with pytest.raises(TypeError, match=r"psycopg\.Connection"):
         in_transaction(app, object())
     elsewhere = psycopg.connect(postgres_server.url.rpartition("/")[0] + "/postgres")
@@ -343,7 +351,7 @@ def test_only_a_connection_to_the_brokers_database_will_do(app, postgres_server)
         app.tasks["pay"].apply_async(connection=elsewhere)
 
 
-def test_other_brokers_say_that_they_cannot(connection):
+def test_other_brokers_say_that_they_cannot(connection: Any) -> None:
     app = Umbel("notes", broker=f"memory://{secrets.token_hex(4)}", set_as_current=False)
     app.task(name="note")(lambda: None)
     with pytest.raises(TypeError, match="foreign transaction"):
@@ -353,7 +361,7 @@ def test_other_brokers_say_that_they_cannot(connection):
     app.close()
 
 
-def test_the_locks_of_the_caller_stop_nobody_else(app, transport, connection):
+def test_the_locks_of_the_caller_stop_nobody_else(app: Any, transport: Any, connection: Any) -> None:
     """A queue that does not exist yet is made outside of his transaction."""
     app.tasks["pay"].apply_async(connection=connection, queue="celery")
     transport.declare([Queue(name="other")])
