@@ -21,9 +21,11 @@ from umbel.worker.committers import GenericCommitter
 SOON_S = 20.0
 
 
-@pytest.fixture(params=["memory", "sqlite", "filesystem", "mixed"])
+@pytest.fixture(params=["memory", "sqlite", "filesystem", "mixed", "redis"])
 def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Umbel]:
+    redis = request.getfixturevalue("redis_server").url if request.param == "redis" else ""
     broker, backend = {
+        "redis": (redis, redis),
         "memory": ("memory://once", "memory://once"),
         "sqlite": (f"sqlite:///{tmp_path}/once.db", f"sqlite:///{tmp_path}/once.db"),
         "filesystem": (f"filesystem://{tmp_path}/broker", f"file://{tmp_path}/results"),
