@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from umbel import Umbel
 from umbel.spi import ResultBackend
 from umbel.testing.backends import BackendContract
 from umbel.testing.servers import PostgresServer, Server, free_port
@@ -96,6 +97,18 @@ class TestPostgres(BackendContract):
 
     def unreachable_url(self) -> str:
         return f"postgresql://umbel:s3cret@127.0.0.1:{free_port()}/umbel"
+
+
+class TestRpc(BackendContract):
+    plugin = "rpc"
+
+    @pytest.fixture(params=["rabbitmq_server", "redis_server"])
+    def backend_url(self, request: pytest.FixtureRequest) -> str:
+        self.broker = request.getfixturevalue(request.param).url
+        return "rpc://"
+
+    def make_app(self) -> Any:
+        return Umbel("conformance", broker=self.broker, backend="rpc://", set_as_current=False)
 
 
 class TestSqlite(BackendContract):

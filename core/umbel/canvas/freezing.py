@@ -147,6 +147,8 @@ class _Freezer:
     def __init__(self, app: Umbel, new: Callable[[], str]) -> None:
         self._app = app
         self._new = new
+        # Where results are sent and not kept: a Celery worker that sends the next step looks for the address here.
+        self._reply_to = app.reply_to if app.reply_to != app.oid else None
 
     def freeze(self, value: Mapping[str, Any], parent: Member | None) -> tuple[Frozen, Member]:
         kind = value.get("subtask_type")
@@ -159,6 +161,8 @@ class _Freezer:
         frozen = _copy(value)
         task_id = frozen["options"].get("task_id") or self._new()
         frozen["options"]["task_id"] = task_id
+        if self._reply_to is not None:
+            frozen["options"].setdefault("reply_to", self._reply_to)
         task = self._app.tasks.get(frozen["task"])
         return frozen, AsyncResult(task_id, None if task is None else task.backend_url, app=self._app, parent=parent)
 

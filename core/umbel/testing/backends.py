@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from umbel.testing._backends.faults import FaultTests
 from umbel.testing._backends.joining import JoiningTests
+from umbel.testing._backends.replying import ReplyingTests
 from umbel.testing._backends.stage import BackendStage
 from umbel.testing._backends.storing import StoringTests
 from umbel.testing._backends.waiting import WaitingTests
@@ -26,7 +27,7 @@ from umbel.testing._backends.waiting import WaitingTests
 __all__ = ["BackendContract", "BackendStage"]
 
 
-class BackendContract(StoringTests, WaitingTests, JoiningTests, FaultTests, BackendStage):
+class BackendContract(StoringTests, WaitingTests, JoiningTests, ReplyingTests, FaultTests, BackendStage):
     """Every test of a result backend. Subclass it, and give the fixture ``backend_url``.
 
     More is tested where more is given: override ``inject_garbage``, ``cut_connection``, ``slow_store``,

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 import attrs
 import pytest
 
-__all__ = ["needs", "needs_hook", "skip_undeclared", "without"]
+__all__ = ["is_about", "needs", "needs_hook", "skip_undeclared", "without"]
 
 _TestT = TypeVar("_TestT", bound=Callable[..., Any])
 _NEEDS: Final = "umbel_needs"
@@ -48,6 +48,11 @@ def needs_hook(*names: str) -> Callable[[_TestT], _TestT]:
         return test
 
     return mark
+
+
+def is_about(test: Any, name: str) -> bool:
+    """Say whether *test* is only for plugins that declare *name*."""
+    return name in getattr(test, _NEEDS, ())
 
 
 def skip_undeclared(test: Any, capabilities: Any, plugin: str, suite: object, root: type) -> None:

@@ -44,6 +44,7 @@ class Cluster:
     celery: Any
     umbel: Umbel
     notes: redis.Redis
+    prefix: str = ""  # of the names of its queues
 
     def client(self, kind: str) -> Any:
         """Return the application of *kind*."""
@@ -79,7 +80,7 @@ class Direction:
 
     @property
     def queue(self) -> str:
-        return f"for_{self.worker}"
+        return f"{self.cluster.prefix}for_{self.worker}"
 
     def send(self, name: str, *args: Any, **options: Any) -> Any:
         """Call the task *name* on the other side."""
@@ -91,7 +92,9 @@ class Direction:
 
     def sig(self, name: str, *args: Any, on: str | None = None, **options: Any) -> Any:
         """Return a signature for the worker of kind *on*."""
-        return self.app.signature(f"shared.{name}", args=args).set(queue=f"for_{on or self.worker}", **options)
+        return self.app.signature(f"shared.{name}", args=args).set(
+            queue=f"{self.cluster.prefix}for_{on or self.worker}", **options
+        )
 
 
 def _program(command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
@@ -114,7 +117,9 @@ def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
 
 def _await_workers(cluster: Cluster, folder: Path) -> None:
     deadline = time.monotonic() + 40
-    waiting = [cluster.umbel.send_task("shared.who", queue=f"for_{kind}") for kind in ("celery", "umbel")]
+    waiting = [
+        cluster.umbel.send_task("shared.who", queue=f"{cluster.prefix}for_{kind}") for kind in ("celery", "umbel")
+    ]
     for result in waiting:
         try:
             result.get(timeout=max(1.0, deadline - time.monotonic()))
@@ -123,7 +128,7 @@ def _await_workers(cluster: Cluster, folder: Path) -> None:
             raise AssertionError(f"the workers at {cluster.name} did not answer: {error!r}\n{logs}") from error
 
 
-def _cluster(name: str, broker: str, results: str, notes: str, folder: Path) -> Iterator[Cluster]:
+def _cluster(name: str, broker: str, results: str, notes: str, folder: Path, prefix: str = "") -> Iterator[Cluster]:
     from celery import Celery
 
     environment = {
@@ -137,12 +142,35 @@ def _cluster(name: str, broker: str, results: str, notes: str, folder: Path) -> 
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     processes = [
         _program(
-            ["celery", "-A", "interop_celery", "worker", "-Q", "for_celery,for_both", "-c", "2", "-l", "INFO", *quiet],
+            [
+                "celery",
+                "-A",
+                "interop_celery",
+                "worker",
+                "-Q",
+                f"{prefix}for_celery,{prefix}for_both",
+                "-c",
+                "2",
+                "-l",
+                "INFO",
+                *quiet,
+            ],
             environment,
             folder / f"celery-{name}.log",
         ),
         _program(
-            ["umbel", "-A", "interop_umbel", "worker", "-Q", "for_umbel,for_both", "-c", "2", "-l", "INFO"],
+            [
+                "umbel",
+                "-A",
+                "interop_umbel",
+                "worker",
+                "-Q",
+                f"{prefix}for_umbel,{prefix}for_both",
+                "-c",
+                "2",
+                "-l",
+                "INFO",
+            ],
             environment,
             folder / f"umbel-{name}.log",
         ),
@@ -152,7 +180,7 @@ def _cluster(name: str, broker: str, results: str, notes: str, folder: Path) -> 
     umbel = Umbel("client", broker=broker, backend=results, set_as_current=False)
     umbel.conf.update(SETTINGS)
     with redis.Redis.from_url(notes) as client:
-        cluster = Cluster(name, broker, results, celery, umbel, client)
+        cluster = Cluster(name, broker, results, celery, umbel, client, prefix)
         try:
             _await_workers(cluster, folder)
             yield cluster
@@ -179,12 +207,28 @@ def at_rabbitmq(rabbitmq_server: Server, redis_server: Server, interop_folder: P
     yield from _cluster("rabbitmq", rabbitmq_server.url, f"{root}/5", f"{root}/6", interop_folder)
 
 
+@pytest.fixture(scope="session")
+def at_rpc(rabbitmq_server: Server, redis_server: Server, interop_folder: Path) -> Iterator[Cluster]:
+    """Results are messages to their caller; a virtual host would do, but other queues than the first cluster's are simpler."""
+    root = redis_server.url.removesuffix("/0")
+    yield from _cluster("rpc", rabbitmq_server.url, "rpc://", f"{root}/6", interop_folder, prefix="rpc_")
+
+
 @pytest.fixture(scope="session", params=["redis", "rabbitmq"])
 def cluster(request: pytest.FixtureRequest) -> Cluster:
     return request.getfixturevalue(f"at_{request.param}")
 
 
-@pytest.fixture(params=["celery to umbel", "umbel to celery"])
+WAYS = ["celery to umbel", "umbel to celery"]
+
+
+@pytest.fixture(params=WAYS)
+def way_by_rpc(at_rpc: Cluster, request: pytest.FixtureRequest) -> Direction:
+    client, worker = request.param.split(" to ")
+    return Direction(at_rpc, client, worker)
+
+
+@pytest.fixture(params=WAYS)
 def way(cluster: Cluster, request: pytest.FixtureRequest) -> Direction:
     client, worker = request.param.split(" to ")
     return Direction(cluster, client, worker)

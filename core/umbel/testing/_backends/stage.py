@@ -12,7 +12,7 @@ import pytest
 from umbel.model import ChordPart, JoinedChord, TaskMeta
 from umbel.spi import BackendCapabilities, ResultBackend
 from umbel.states import SUCCESS
-from umbel.testing.capabilities import skip_undeclared
+from umbel.testing.capabilities import is_about, skip_undeclared
 from umbel.testing.plugins import make_app, make_backend
 from umbel.testing.processes import ChildProcess
 
@@ -71,6 +71,8 @@ class BackendStage:
             self.capabilities = self.backend.capabilities
             name = type(self.backend).__name__
             skip_undeclared(request.function, self.capabilities, name, self, BackendStage)
+            if self.capabilities.reads_once and not is_about(request.function, "reads_once"):
+                pytest.skip(f"{name} declares 'reads_once': results are their caller's, and this test asks a store")
             yield
 
     def connect(self) -> ResultBackend:
