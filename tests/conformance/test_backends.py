@@ -11,10 +11,12 @@ from typing import Any
 
 import psycopg
 import pytest
+import redis
 
 from umbel import Umbel
 from umbel.spi import ResultBackend
 from umbel.testing.backends import BackendContract
+from umbel.testing.proxy import TcpProxy
 from umbel.testing.servers import PostgresServer, Server, free_port
 
 
@@ -64,8 +66,25 @@ class TestRedis(BackendContract):
     plugin = "redis"
 
     @pytest.fixture
-    def backend_url(self, redis_server: Server) -> str:
-        return redis_server.url
+    def backend_url(self, redis_server: Server) -> Iterator[str]:
+        self.server = redis_server
+        with TcpProxy("127.0.0.1", redis_server.port) as self.proxy:
+            yield f"redis://127.0.0.1:{self.proxy.port}/3?socket_timeout=2"
+
+    def inject_garbage(self, task_id: str, data: bytes) -> None:
+        with redis.Redis(port=self.server.port, db=3) as client:
+            client.set(f"celery-task-meta-{task_id}", data)
+
+    def cut_connection(self, backend: ResultBackend) -> None:
+        assert self.proxy.cut()
+
+    @contextlib.contextmanager
+    def slow_store(self) -> Iterator[None]:
+        with self.proxy.holding():
+            yield
+
+    def unreachable_url(self) -> str:
+        return f"redis://:s3cret@127.0.0.1:{free_port()}/0"
 
 
 class TestPostgres(BackendContract):
