@@ -98,13 +98,15 @@ class RpcBackend(ResultBackend):
             return
         with self._lock:
             for is_last_try in (False, True):
+                transport = self._transport
                 try:
-                    if self._transport is None:
-                        self._transport = self._app.open_transport(self._timeout_s)
-                    self._transport.publish(messages, _PUBLISH_TIMEOUT_S)
+                    if transport is None:
+                        transport = self._app.open_transport(self._timeout_s)
+                        self._transport = transport
+                    transport.publish(messages, _PUBLISH_TIMEOUT_S)
                     return
                 except OperationalError as error:
-                    transport, self._transport = self._transport, None
+                    self._transport = None
                     if transport is not None:
                         transport.close()
                     if is_last_try:

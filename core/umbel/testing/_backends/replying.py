@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -121,7 +122,8 @@ class ReplyingTests(BackendStage):
             for reply in replies:
                 other.store([reply])
 
-        in_threads([*(partial(wait, part) for part in range(6)), send])
+        calls: list[Callable[[], None]] = [partial(wait, part) for part in range(6)]
+        in_threads([*calls, send])
 
     @needs("reads_once")
     def test_forgetting(self) -> None:

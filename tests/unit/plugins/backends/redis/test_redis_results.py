@@ -86,9 +86,12 @@ def test_key_value_and_expiry_are_those_of_celery(backend: RedisBackend, client:
 def test_the_meta_is_published_on_the_channel_of_its_key(backend: RedisBackend, client: redis.Redis) -> None:
     channel = client.pubsub()
     channel.subscribe("celery-task-meta-t1")
-    assert channel.get_message(timeout=5)["type"] == "subscribe"
+    confirmation = channel.get_message(timeout=5)
+    assert confirmation is not None
+    assert confirmation["type"] == "subscribe"
     backend.store([a_meta()])
     message = channel.get_message(timeout=5)
+    assert message is not None
     assert (message["channel"], message["data"]) == (b"celery-task-meta-t1", PAYLOAD)
     backend.store([a_meta(state=FAILURE, payload=b'{"status": "FAILURE"}')])
     assert channel.get_message(timeout=0.2) is None  # what is not written is not told
@@ -160,7 +163,7 @@ def test_the_prefix_goes_before_every_key(url: str, client: redis.Redis) -> None
     backend.store([a_meta()])
     backend.save_group("g", b"{}")
     backend.join([a_part("g", 0, size=2)])
-    assert {key.split(b".")[0] for key in client.keys("*")} == {
+    assert {bytes(key).partition(b".")[0] for key in client.keys("*")} == {
         b"shop_celery-task-meta-t1",
         b"shop_celery-taskset-meta-g",
     }
