@@ -181,6 +181,7 @@ def test_root_is_warned(project: Any) -> None:
 def test_a_closed_terminal_ends_a_worker_and_does_not_restart_it(project: Any) -> None:
     """[B1145] HUP restarts a worker in the background; one on a terminal goes with it, and nothing is lost."""
     controller, terminal = os.openpty()
+    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored when the tests run under nohup
     try:
         with project.start("-c", "1", stdin=terminal) as node:
             result = project.send("add", 1, 1)
@@ -188,6 +189,7 @@ def test_a_closed_terminal_ends_a_worker_and_does_not_restart_it(project: Any) -
             assert node.stop("HUP") == -signal.SIGHUP
             assert node.text.count("ready.") == 1
     finally:
+        signal.signal(signal.SIGHUP, inherited)
         os.close(controller)
         os.close(terminal)
     later = project.send("add", 2, 2)
