@@ -140,40 +140,14 @@ def _cluster(name: str, broker: str, results: str, notes: str, folder: Path, pre
         "C_FORCE_ROOT": "1",  # containers of CI run as root, and Celery refuses pickle there
     }
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    common = ["-c", "2", "-l", "INFO", "-n"]
+    celery_options = ["-Q", f"{prefix}for_celery,{prefix}for_both", *common, f"celery-{name}@%h", *quiet]
+    umbel_options = ["-Q", f"{prefix}for_umbel,{prefix}for_both", *common, f"umbel-{name}@%h"]
     processes = [
         _program(
-            [
-                "celery",
-                "-A",
-                "interop_celery",
-                "worker",
-                "-Q",
-                f"{prefix}for_celery,{prefix}for_both",
-                "-c",
-                "2",
-                "-l",
-                "INFO",
-                *quiet,
-            ],
-            environment,
-            folder / f"celery-{name}.log",
+            ["celery", "-A", "interop_celery", "worker", *celery_options], environment, folder / f"celery-{name}.log"
         ),
-        _program(
-            [
-                "umbel",
-                "-A",
-                "interop_umbel",
-                "worker",
-                "-Q",
-                f"{prefix}for_umbel,{prefix}for_both",
-                "-c",
-                "2",
-                "-l",
-                "INFO",
-            ],
-            environment,
-            folder / f"umbel-{name}.log",
-        ),
+        _program(["umbel", "-A", "interop_umbel", "worker", *umbel_options], environment, folder / f"umbel-{name}.log"),
     ]
     celery = Celery("client", broker=broker, backend=results, set_as_current=False)
     celery.conf.update(SETTINGS)
