@@ -10,7 +10,7 @@ _PROJECT = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 project = "Umbel"
 author = "The Umbel authors"
-copyright = f"2026, {author}"  # noqa: A001 -- Sphinx's name for it
+copyright = f"2026, {author}"
 version = release = _PROJECT["version"]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]

@@ -190,7 +190,8 @@ def at_rpc(rabbitmq_server: Server, redis_server: Server, interop_folder: Path) 
 
 @pytest.fixture(scope="session", params=["redis", "rabbitmq"])
 def cluster(request: pytest.FixtureRequest) -> Cluster:
-    return request.getfixturevalue(f"at_{request.param}")
+    found: Cluster = request.getfixturevalue(f"at_{request.param}")
+    return found
 
 
 WAYS = ["celery to umbel", "umbel to celery"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Any
 
 import redis
 
@@ -18,43 +19,43 @@ def note(key: str, value: object) -> None:
         client.rpush(key, json.dumps(value))
 
 
-def define(app, kind: str) -> None:
+def define(app: Any, kind: str) -> None:
     @app.task(name="shared.add")
-    def add(x, y):
+    def add(x: Any, y: Any) -> Any:
         return x + y
 
     @app.task(name="shared.total")
-    def total(numbers):
+    def total(numbers: Any) -> Any:
         return sum(numbers)
 
     @app.task(name="shared.same")
-    def same(value):
+    def same(value: Any) -> Any:
         return value
 
     @app.task(name="shared.fail")
-    def fail(kind="ValueError"):
+    def fail(kind: Any = "ValueError") -> None:
         raise {"ValueError": ValueError, "KeyError": KeyError, "DeclaredError": DeclaredError}[kind]("deliberate", 42)
 
     @app.task(name="shared.flaky", bind=True, max_retries=5)
-    def flaky(self, failures):
+    def flaky(self: Any, failures: Any) -> Any:
         if self.request.retries < failures:
             raise self.retry(countdown=0.05, exc=OSError("not yet"))
         return [kind, self.request.retries]
 
     @app.task(name="shared.hopeless", bind=True, max_retries=1)
-    def hopeless(self):
+    def hopeless(self: Any) -> None:
         raise self.retry(countdown=0.05, exc=OSError("never"))
 
     @app.task(name="shared.who", bind=True)
-    def who(self, value=None):
+    def who(self: Any, value: Any = None) -> Any:
         return [kind, value]
 
     @app.task(name="shared.join_who")
-    def join_who(parts):
+    def join_who(parts: Any) -> Any:
         return [kind, parts]
 
     @app.task(name="shared.request", bind=True)
-    def request(self):
+    def request(self: Any) -> Any:
         seen = self.request
         info = seen.delivery_info or {}
         return {
@@ -71,13 +72,13 @@ def define(app, kind: str) -> None:
         }
 
     @app.task(name="shared.note")
-    def note_task(value, key):
+    def note_task(value: Any, key: Any) -> None:
         note(key, [kind, value])
 
     @app.task(name="shared.note_error")
-    def note_error(request, error, traceback, key):
+    def note_error(request: Any, error: Any, traceback: Any, key: Any) -> None:
         note(key, [kind, request.id, type(error).__name__, list(error.args)])
 
     @app.task(name="shared.note_failed_id")
-    def note_failed_id(task_id):
+    def note_failed_id(task_id: Any) -> None:
         note(f"failed-{task_id}", [kind, task_id])
