@@ -53,9 +53,11 @@ class Cluster:
     @staticmethod
     def retire(kind: str, app: Any) -> None:
         """Close an application of *kind*."""
-        app.close()
+        with contextlib.suppress(OSError):  # the broker hangs up on who was idle until the end of a long run
+            app.close()
         if kind == "celery":
-            app.backend.result_consumer.stop()
+            with contextlib.suppress(OSError):
+                app.backend.result_consumer.stop()
             # Its results would speak to their store, which is gone by then, when they are collected.
             app.backend.remove_pending_result = lambda result: None
 
