@@ -68,11 +68,24 @@ __all__ = [
     "current_app",
     "current_task",
     "group",
+    "install_as_celery",
     "maybe_signature",
     "shared_task",
     "signature",
     "use_app",
 ]
+
+
+def install_as_celery() -> None:
+    """Let ``import celery`` mean Umbel, from now on in this process: call it at the top of a Celery project.
+
+    The project's code and its third-party packages need no change; Celery's defaults apply (``docs/how-to/
+    move-from-celery.md``). Calling it again does nothing. Raises :class:`ImproperlyConfigured` when the real Celery was
+    imported before, and :class:`PluginError` when the extension is not installed.
+    """
+    from umbel.host import Host  # brings pluggy and stevedore, which only this needs
+
+    Host().load("extension", "celery").module.install()
 
 
 def __getattr__(name: str) -> object:

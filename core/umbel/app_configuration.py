@@ -18,10 +18,12 @@ __all__ = ["ConfiguredApplication"]
 class ConfiguredApplication(Application):
     """An application's settings: files and environment are read when it is made, the rest when it is given."""
 
+    configuration_class: type[Configuration] = Configuration
+
     def __init__(
         self, broker: str | Sequence[str] | None, backend: str | None, include: Sequence[str], settings: dict[str, Any]
     ) -> None:
-        self.conf = conf = Configuration()
+        self.conf = conf = self.configuration_class()
         conf.use_plugins(PluginSections(_HostOnDemand(self)))
         conf.load_files(os.getcwd())
         conf.load_environment()

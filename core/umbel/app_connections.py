@@ -37,7 +37,10 @@ class ConnectedApplication(ConfiguredApplication):
 
     @property
     def backend(self) -> ResultBackend:
-        """The result backend of this process, opened on first use."""
+        """The result backend of this process, opened on first use.
+
+        Umbel itself asks :meth:`backend_for`: a subclass may give this attribute another shape for its users.
+        """
         return self.connections.backend()
 
     def backend_for(self, url: str | None) -> ResultBackend:

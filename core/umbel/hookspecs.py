@@ -15,7 +15,7 @@ switched off. ``sender`` is who sends; arguments that one call does not have are
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import pluggy
@@ -92,6 +92,17 @@ def umbel_scheduler(app: Any, options: Mapping[str, Any]) -> Scheduler:
 @hookspec(firstresult=True)
 def umbel_committer(app: Any, transport: Transport, backend: ResultBackend) -> Committer | None:
     """Make a committer that does better than the kernel's for these two, or ``None``. Called on the outflow thread."""
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def umbel_surround_task(app: Any, task: Any) -> Callable[[Any, Callable[[], bytes]], bytes] | None:
+    """Return what stands around every run of *task*, or ``None``: ``surround(request, run)`` returns what ``run()`` did.
+
+    Called once for each task and process, where the task is about to run for the first time; it may change the task.
+    For tracers: what surrounds a run is entered before ``task_prerun`` and left after ``task_postrun``. *run* answers
+    with the encoded outcome and does not raise for what the task does.
+    """
     raise NotImplementedError
 
 

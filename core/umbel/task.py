@@ -82,7 +82,15 @@ class Task(TaskHandlers, TaskWorkflows, TaskSignatures, Generic[P, R]):
 
     @property
     def backend(self) -> ResultBackend:
-        """Where its results are kept: its own store, or the application's."""
+        """Where its results are kept; see :attr:`result_backend`."""
+        return self.result_backend
+
+    @property
+    def result_backend(self) -> ResultBackend:
+        """Where its results are kept: its own store, or the application's.
+
+        What Umbel itself uses: a subclass may give :attr:`backend` another shape for its users.
+        """
         url = self.backend_url
         return self.app.backend_for(url) if url is None or isinstance(url, str) else url
 

@@ -40,7 +40,7 @@ def add_builtin_tasks(app: Umbel) -> None:
     @app.task(name="celery.backend_cleanup", typing=False, ignore_result=True)
     def backend_cleanup() -> int:
         """Remove results whose time is over."""
-        return app.backend.expire(app.now().timestamp())
+        return app.backend_for(None).expire(app.now().timestamp())
 
     _add_composed(app)
     _add_unlock(app)

@@ -214,8 +214,8 @@ def end_chord(app: Umbel, group_id: str, body: Mapping[str, Any], members: Resul
         ended = chord_body(app, waiting.pop())
         if ended.publications:
             app.publisher.send(ended.publications)
-        app.backend.store(ended.metas)
-        waiting.extend(app.backend.join(ended.parts))
+        app.backend_for(None).store(ended.metas)
+        waiting.extend(app.backend_for(None).join(ended.parts))
 
 
 def _fail_body(app: Umbel, joined: JoinedChord, body: Mapping[str, Any], error: ChordError) -> Commit:

@@ -129,6 +129,16 @@ class Host:
         ]
         return [router for _, router in sorted(found, key=lambda place: place[0])]
 
+    def surroundings(self, app: Any, task: Any) -> Callable[[Any, Callable[[], bytes]], bytes] | None:
+        """Return what a loaded plugin puts around the runs of *task*; the first answer wins, mostly ``None``."""
+        for plugin, answer in self._loader.answers("umbel_surround_task", app=app, task=task):
+            if answer is not None:
+                if not callable(answer):
+                    raise PluginError(f"{plugin}: expected umbel_surround_task to return a function, got {answer!r}")
+                surround: Callable[[Any, Callable[[], bytes]], bytes] = answer
+                return surround
+        return None
+
     def worker_steps(self, app: Any) -> Sequence[type[Any]]:
         """Return the worker steps of all loaded plugins."""
         return self._collect("umbel_worker_steps", type, app=app)

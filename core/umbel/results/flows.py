@@ -35,7 +35,7 @@ def save_flow(app: Umbel, result: Member, names: Mapping[str, str]) -> None:
         document = {"flow": tuple_of(result, _MOST_STEPS), "names": most}
         payload, _, _ = app.codec.dumps(document, app.conf.result_serializer)
         for node_id in {result.id, first.id}:
-            app.backend.save_group(f"flow-{node_id}", payload, app.results.expires_s)
+            app.backend_for(None).save_group(f"flow-{node_id}", payload, app.results.expires_s)
     except (BackendError, EncodeError) as error:
         logger.warning("the workflow of %s cannot be kept for 'umbel flow show': %s", result.id, error)
 
@@ -63,7 +63,7 @@ def flow_graph(app: Umbel, flow_id: str) -> ResultGraph:
 
 
 def _load(app: Umbel, name: str) -> dict[str, Any] | None:
-    payload = app.backend.load_group(name)
+    payload = app.backend_for(None).load_group(name)
     if payload is None:
         return None
     serializer = app.host.serializer(app.conf.result_serializer)

@@ -31,17 +31,17 @@ class GroupResult(ResultSet):
         """Keep this group's ids in the result backend, as long as results are kept."""
         app = self.app
         payload, _, _ = app.codec.dumps({"result": self.as_tuple()}, app.conf.result_serializer)
-        app.backend.save_group(self.id, payload, app.results.expires_s)
+        app.backend_for(None).save_group(self.id, payload, app.results.expires_s)
         return self
 
     def delete(self) -> None:
         """Remove what :meth:`save` kept."""
-        self.app.backend.save_group(self.id, None)
+        self.app.backend_for(None).save_group(self.id, None)
 
     @classmethod
     def restore(cls, id: str, app: Umbel) -> GroupResult | None:
         """Return the group that was saved under *id*; ``None`` when there is none (any more)."""
-        payload = app.backend.load_group(id)
+        payload = app.backend_for(None).load_group(id)
         if payload is None:
             return None
         serializer = app.host.serializer(app.conf.result_serializer)

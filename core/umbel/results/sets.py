@@ -94,7 +94,7 @@ class ResultSet(Members):
         """Return the result backend of all members."""
         self.check_store()
         leaves = self.leaves()
-        return leaves[0].backend if leaves else self.app.backend
+        return leaves[0].backend if leaves else self.app.backend_for(None)
 
     def _refresh(self) -> None:
         """Read what is not known to be final in one request."""

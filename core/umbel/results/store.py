@@ -60,7 +60,7 @@ class ResultStore:
         """Store a state of a task that runs, unless its results are ignored (B493)."""
         from umbel.protocol.results import encode_meta  # for start-up: who only sends never needs it
 
-        backend = task.backend
+        backend = task.result_backend
         if request.ignore_result or not backend.capabilities.stores:
             return
         conf = self._app.conf
@@ -90,10 +90,10 @@ class ResultStore:
         """Store the end of a call that ran in the caller (``task_store_eager_result``)."""
         from umbel.protocol.results import encode_meta  # for start-up: who only sends never needs it
 
-        if task.ignore_result or not task.backend.capabilities.stores or request.id is None:
+        if task.ignore_result or not task.result_backend.capabilities.stores or request.id is None:
             return
         conf = self._app.conf
-        task.backend.store(
+        task.result_backend.store(
             [
                 encode_meta(
                     request.id,

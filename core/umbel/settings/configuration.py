@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from umbel.exceptions import ImproperlyConfigured
 from umbel.settings.combinations import check_combinations
@@ -45,6 +45,9 @@ class Configuration(LayeredSettings):
     """
 
     __slots__ = ("_classes", "_directory", "_lock", "_sections")
+
+    #: Whether a name that is no setting is refused. A subclass for other people's configurations may keep it instead.
+    refuses_unknown: ClassVar[bool] = True
 
     _classes: dict[str, list[type[Any]]]
     _directory: SectionDirectory | None
@@ -135,7 +138,7 @@ class Configuration(LayeredSettings):
             given = read_mapping(source, place)
         else:
             file = getattr(source, "__file__", None)
-            given = read_object(source, str(file or place), namespace)
+            given = read_object(source, str(file or place), namespace, strict=self.refuses_unknown)
         self._take(given, Layer.OBJECT)
         return True
 
@@ -225,7 +228,7 @@ class Configuration(LayeredSettings):
 
     def _take(self, given: Sequence[Given], layer: Layer, *, together: bool = False) -> None:
         """Check all of *given*, then let them hold at the rank of *layer*; with *together*, beside each other too."""
-        accepted: Accepted = accept(given, layer, self._directory, self._classes)
+        accepted: Accepted = accept(given, layer, self._directory, self._classes, strict=self.refuses_unknown)
         with self._lock:
             rank = self._layers[layer]
             before = {key: rank.get(key) for key in accepted}

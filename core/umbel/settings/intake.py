@@ -10,8 +10,8 @@ from umbel.settings.display import shown
 from umbel.settings.foreign import FOREIGN
 from umbel.settings.kinds import Refused
 from umbel.settings.layers import Entry, Layer, Origin
-from umbel.settings.names import REMOVED, Target, resolve, unknown
-from umbel.settings.notices import ForeignSettingWarning, UmbelDeprecationWarning, warn
+from umbel.settings.names import REMOVED, Target, looks_like_ours, resolve, unknown
+from umbel.settings.notices import ForeignSettingWarning, UmbelDeprecationWarning, UnknownSettingWarning, warn
 from umbel.settings.option import Option
 from umbel.settings.schema import OPTIONS
 from umbel.settings.sections import SectionDirectory, is_section, unknown_section
@@ -28,12 +28,22 @@ def accept(
     layer: Layer,
     directory: SectionDirectory | None,
     classes: Mapping[str, Sequence[type[Any]]],
+    *,
+    strict: bool = True,
 ) -> Accepted:
-    """Return the entries of *given*. Raises for an unknown name, a wrong value, one setting given twice."""
+    """Return the entries of *given*. Raises for an unknown name, a wrong value, one setting given twice.
+
+    Unless *strict*, an unknown name is kept as it is, with a warning.
+    """
     accepted: Accepted = {}
     written: dict[str, Given] = {}
     for row in given:
         target = resolve(row.name) or _of_plugin(row.name, directory, classes)
+        if target is None and not strict:
+            if looks_like_ours(row.name):
+                warn(f"{unknown(row.name, row.place)}; it is kept and means nothing to Umbel", UnknownSettingWarning)
+            accepted[row.name] = Entry(row.value, Origin(layer, row.place))
+            continue
         if target is None:
             section, dot, _ = row.name.partition(".")
             if dot and directory is not None:

@@ -7,7 +7,13 @@ import warnings
 from types import FrameType
 from typing import Final
 
-__all__ = ["ForeignSettingWarning", "UmbelDeprecationWarning", "calling_place", "warn"]
+__all__ = [
+    "ForeignSettingWarning",
+    "UmbelDeprecationWarning",
+    "UnknownSettingWarning",
+    "calling_place",
+    "warn",
+]
 
 _OURS: Final = (
     "umbel.",
@@ -23,6 +29,10 @@ class UmbelDeprecationWarning(DeprecationWarning):
 
 class ForeignSettingWarning(UserWarning):
     """Given for a setting of a plugin that is not installed: it is kept, and changes nothing."""
+
+
+class UnknownSettingWarning(UserWarning):
+    """Given for a name that looks like a misspelt setting, where a configuration keeps what it does not know."""
 
 
 def _users_frame() -> tuple[FrameType | None, int]:

@@ -192,24 +192,28 @@ def _working_directory_importable() -> Iterator[None]:
             sys.path.remove(directory)
 
 
-def read_object(source: Any, place: str, namespace: str | None = None) -> list[Given]:
+def read_object(source: Any, place: str, namespace: str | None = None, *, strict: bool = True) -> list[Given]:
     """Read the attributes of *source* that are settings; with *namespace* those that begin with it (``CELERY_...``).
 
     What is no setting is passed over (a module has imports and variables of its own), unless its name says that it was
-    meant to be one.
+    meant to be one. Unless *strict*, all that is no module and no function is given as it is.
     """
     if namespace:
-        return _read_namespace(source, place, namespace)
+        return _read_namespace(source, place, namespace, strict=strict)
     given = []
     for name, value in _attributes(source):
         if resolve(name) is not None:
             given.append(Given(name, value, place))
-        elif not isinstance(value, ModuleType) and not callable(value) and looks_like_ours(name):
+        elif isinstance(value, ModuleType) or callable(value):
+            continue
+        elif not strict:
+            given.append(Given(name, value, place))
+        elif looks_like_ours(name):
             raise unknown(name, place)
     return given
 
 
-def _read_namespace(source: Any, place: str, namespace: str) -> list[Given]:
+def _read_namespace(source: Any, place: str, namespace: str, *, strict: bool) -> list[Given]:
     prefix = namespace.rstrip("_") + "_"
     given = []
     for name, value in _attributes(source):
@@ -220,6 +224,8 @@ def _read_namespace(source: Any, place: str, namespace: str) -> list[Given]:
             given.append(Given(rest, value, f"{place} ({name})"))
         elif resolve(name) is not None:
             given.append(Given(name, value, place))
+        elif not strict:
+            given.append(Given(rest, value, f"{place} ({name})"))
         elif looks_like_ours(rest):
             raise unknown(rest, f"{place} ({name})")
         else:  # of a package that extends Celery: not ours to refuse

@@ -53,7 +53,7 @@ class TimersStep(Step):
 
     def _sweep(self, worker: Worker) -> None:
         try:
-            backend = worker.app.backend
+            backend = worker.app.backend_for(None)
             if backend.capabilities.expires:
                 return
             gone = backend.expire(time.time())

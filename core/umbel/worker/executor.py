@@ -102,7 +102,10 @@ class TaskExecutor:
         except Exception as error:
             return self._refused(error)
         call = plan.entry if not plan.is_coroutine else self._in_loop(plan.entry)
-        outcome = self._tracer.run(plan, request, frame.flags, call)
+        if plan.surround is None:
+            outcome = self._tracer.run(plan, request, frame.flags, call)
+        else:
+            outcome = plan.surround(request, lambda: self._tracer.run(plan, request, frame.flags, call))
         if self._end_line is not None:
             self._end_line()
         return outcome
@@ -128,7 +131,9 @@ class TaskExecutor:
     def _plan(self, name: str) -> TaskPlan:
         plan = self._plans.get(name)
         if plan is None:
-            plan = self._plans[name] = TaskPlan(self._app.tasks[name], stores=self._stores)
+            task = self._app.tasks[name]
+            surround = self._app.host.surroundings(self._app, task)  # first: it may change the task's run()
+            plan = self._plans[name] = TaskPlan(task, stores=self._stores, surround=surround)
         return plan
 
     def _request(self, frame: frames.JobFrame) -> Context:

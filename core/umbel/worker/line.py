@@ -44,7 +44,7 @@ class CommitLine:
         transport = self._transport = self._app.open_transport()
         settle = transport.settle if transport.capabilities.settle_from_any_connection else self._hand_over
         self._committer = build_committer(
-            self._app, transport, self._app.backend, settle, self._complete, self._declare
+            self._app, transport, self._app.backend_for(None), settle, self._complete, self._declare
         )
         return self._committer
 

@@ -42,13 +42,22 @@ class TaskPlan:
         "on_retry",
         "on_success",
         "resultrepr_maxsize",
+        "surround",
         "task",
         "throws",
         "tracks_started",
     )
 
-    def __init__(self, task: Task[..., Any], *, stores: bool) -> None:
+    def __init__(
+        self,
+        task: Task[..., Any],
+        *,
+        stores: bool,
+        surround: Callable[[Context, Callable[[], bytes]], bytes] | None = None,
+    ) -> None:
         self.task = task
+        #: What an extension has put around each run; ``None`` on the fast path.
+        self.surround = surround
         self.name = task.name
         #: Whether the task's ``run`` is called itself, and not through a ``__call__`` of its class.
         self.enters = type(task).__call__ is Task.__call__

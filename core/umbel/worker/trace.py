@@ -268,7 +268,7 @@ class Tracer:
 
     def _store_now(self, plan: TaskPlan, meta: TaskMeta) -> bool:
         try:
-            plan.task.backend.store([meta])
+            plan.task.result_backend.store([meta])
         except Exception:
             plan.logger.exception("state %s of task %s[%s] could not be stored", meta.state, plan.name, meta.task_id)
             return plan.has_own_backend  # no other way leads there; the commit would put it into the wrong store
