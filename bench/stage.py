@@ -1,22 +1,19 @@
-"""Sets up what a measurement needs, a folder and perhaps a Redis server, and measures processes from outside."""
+"""Sets up what a measurement needs on one broker, and runs a peer's client and worker there."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-import psutil
-
 from bench import peers
+from bench.trees import Tree
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_S = 180
@@ -27,23 +24,30 @@ class Missing(Exception):
 
 
 class Stage:
-    """A fresh folder for one peer; what is started on it is ended with it."""
+    """A fresh folder and an empty broker for one peer; what is started here is ended with it."""
 
-    def __init__(self, peer, redis_url):
+    def __init__(self, peer, broker):
         self.peer = peer
+        self.broker = broker
         self._closing = contextlib.ExitStack()
         self.home = self._closing.enter_context(tempfile.TemporaryDirectory(prefix="umbel-bench-"))
-        self.environment = {**os.environ, "BENCH_HOME": self.home, "BENCH_REDIS": redis_url, "PYTHONPATH": str(ROOT)}
+        self.environment = {
+            **os.environ,
+            "BENCH_HOME": self.home,
+            "BENCH_BROKER": broker.name,
+            "BENCH_URL": broker.url,
+            "BENCH_RESULTS": broker.results,
+            "PYTHONPATH": str(ROOT),
+        }
         self.environment.pop("UMBEL_HOME", None)
 
     def __enter__(self):
-        facts = "import json; from bench import peers; p = peers.load('%s'); print(json.dumps([p.missing(), p.NAME, p.SHARE, p.BULK]))"
-        missing, self.title, self.share, self.bulk = json.loads(self.python("-c", facts % self.peer))
+        facts = "import json; from bench import peers; p = peers.load('%s'); print(json.dumps([p.missing(), *peers.facts(p)]))"
+        missing, self.title, self.share, self.bulk, self.naps = json.loads(self.python("-c", facts % self.peer))
         if missing:
             self._closing.close()
             raise Missing(missing)
-        if self.environment["BENCH_REDIS"]:
-            self.python("-c", f"import redis; redis.Redis.from_url({self.environment['BENCH_REDIS']!r}).flushall()")
+        self.broker.reset()
         return self
 
     def __exit__(self, *exc):
@@ -74,17 +78,16 @@ class Stage:
         said = self.python("-m", "bench.client", self.peer, operation, *map(str, arguments))
         return json.loads(said.splitlines()[-1])
 
-    def worker(self, concurrency=2):
-        """Start the peer's worker; it ends with this stage."""
-        command = (
-            f"import json; from bench import peers; print(json.dumps(peers.load('{self.peer}').worker({concurrency})))"
-        )
+    def worker(self, concurrency=2, pool="processes"):
+        """Start the peer's worker; it ends with this stage, or with its :meth:`Worker.end`."""
+        command = f"import json; from bench import peers; print(json.dumps(peers.load('{self.peer}').worker({concurrency}, '{pool}')))"
         words = json.loads(self.python("-c", command))
         process = subprocess.Popen(
             words, env=self.environment, cwd=self.home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        self._closing.callback(end, process)
-        return Tree(process)
+        worker = Worker(process)
+        self._closing.callback(worker.end)
+        return worker
 
     def mark(self, label):
         """Return when *label* was marked, or ``None``."""
@@ -95,98 +98,75 @@ class Stage:
 
     def wait_for_mark(self, label, step_s=0.002):
         """Wait until *label* is marked, and return when that was."""
-        deadline = time.monotonic() + PATIENCE_S
-        while (at := self.mark(label)) is None:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{self.title}: {label} was not marked within {PATIENCE_S} s")
-            time.sleep(step_s)
-        return at
+        return self.wait_for(lambda: self.mark(label), f"{label} was not marked", step_s)
 
-    def running_worker(self, concurrency=2):
+    def wait_for(self, condition, problem, step_s=0.002):
+        """Wait until *condition* answers with something else than ``None``, and return it."""
+        deadline = time.monotonic() + PATIENCE_S
+        while (answer := condition()) is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.title}: {problem} within {PATIENCE_S} s")
+            time.sleep(step_s)
+        return answer
+
+    def running_worker(self, concurrency=2, pool="processes"):
         """Start a worker and wait until it has run a task."""
-        tree = self.worker(concurrency)
+        worker = self.worker(concurrency, pool)
         self.client("mark", "running")
         self.wait_for_mark("running")
-        return tree
+        return worker
 
 
-class Tree:
-    """A process and all that descend from it."""
+class Meter:
+    """The CPU of a worker and of its broker, from the moment it is made."""
+
+    def __init__(self, stage, worker):
+        self._worker = worker
+        self._broker = stage.broker
+        self._before = self._read()
+
+    def _read(self):
+        return self._worker.cpu(), self._worker.root_cpu(), self._broker.cpu()
+
+    def each(self, count, prefix=""):
+        """Return CPU in us for each of *count* tasks: the whole worker's, its parent's part, the broker's."""
+        used, parent, broker = (
+            None if after is None else 1e6 * (after - before) / count
+            for before, after in zip(self._before, self._read(), strict=True)
+        )
+        figures = {f"{prefix}CPU us": used, f"{prefix}parent us": parent}
+        return figures if broker is None else {**figures, f"{prefix}broker us": broker}
+
+
+class Worker(Tree):
+    """A worker that was started here."""
 
     def __init__(self, process):
+        super().__init__(process.pid)
         self._process = process
-        self.root = psutil.Process(process.pid)
-
-    def processes(self):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            return [self.root, *self.root.children(recursive=True)]
-        return []
-
-    def cpu(self):
-        """Return the CPU seconds that the tree has used, its dead children included."""
-        total = 0.0
-        for process in self.processes():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                times = process.cpu_times()
-                total += times.user + times.system + times.children_user + times.children_system
-        return total
 
     def end(self):
-        """End it, in good order if it can."""
-        end(self._process)
-
-    def memory(self):
-        """Return the private memory of each process in MB, the root's first."""
-        found = []
-        for process in self.processes():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                found.append(process.memory_full_info().uss / 1e6)
-        return found
-
-
-def end(process):
-    """End a worker: in good order, then not."""
-    if process.poll() is not None:
-        return
-    tree = Tree(process).processes()
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        for one in tree:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.kill()
-        process.wait()
-
-
-@contextlib.contextmanager
-def redis_server():
-    """Run a Redis server that keeps nothing, where one is installed; give its URL, or an empty text."""
-    program = shutil.which("redis-server")
-    if program is None:
-        yield ""
-        return
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 10
-        while socket.socket().connect_ex(("127.0.0.1", port)) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def each_peer(names, redis_url, measure):
-    """Call *measure* with a stage for each peer; return its rows, and why others were left out."""
-    rows, left_out = [], {}
-    for name in names or peers.PEERS:
+        """End it: in good order, then not."""
+        process = self._process
+        if process.poll() is not None:
+            return
+        tree = self.processes()
+        process.send_signal(signal.SIGTERM)
         try:
-            with Stage(name, redis_url) as stage:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            for one in tree:
+                with contextlib.suppress(Exception):
+                    one.kill()
+            process.wait()
+
+
+def each_peer(options, broker, measure, names=None):
+    """Call *measure* with a stage for each peer of *broker*; return its rows, and why others were left out."""
+    rows, left_out = [], {}
+    for name in options.peers or names or peers.PEERS[broker.name]:
+        try:
+            with Stage(name, broker) as stage:
                 rows.append({"system": stage.title, **measure(stage)})
         except Missing as missing:
             left_out[name] = str(missing)

@@ -1,4 +1,4 @@
-"""Celery over Redis where a server is installed, else over its file system transport."""
+"""Celery over Redis or RabbitMQ; beside SQLite over its file system transport, which needs no server either."""
 
 from __future__ import annotations
 
@@ -7,20 +7,27 @@ import sys
 
 from bench.peers import place
 
-NAME = "Celery, Redis, prefork" if place.REDIS else "Celery, files, prefork"
+FILES = place.BROKER not in ("redis", "rabbitmq")
+NAME = "Celery, files" if FILES else f"Celery, {place.BROKER}"
 SHARE = 0.1
 BULK = "group"
+NAPS = {"threads": "nap"}
+BACKENDS = {"redis": place.URL, "rabbitmq": "rpc://"}
 
 
 def missing():
-    return place.missing_module("celery", *(["redis"] if place.REDIS else []))
+    return place.missing_module("celery", *(["redis"] if place.BROKER == "redis" else []))
 
 
 if not missing():
     from celery import Celery, group
 
-    app = Celery("bench", broker=place.REDIS or "filesystem://", backend=place.REDIS or f"file://{place.HOME}")
-    if not place.REDIS:
+    app = Celery(
+        "bench",
+        broker="filesystem://" if FILES else place.URL,
+        backend=BACKENDS.get(place.BROKER, f"file://{place.HOME}"),
+    )
+    if FILES:
         for name in ("queue", "processed", "control"):
             os.makedirs(f"{place.HOME}/celery/{name}", exist_ok=True)
         app.conf.broker_transport_options = {
@@ -44,14 +51,20 @@ if not missing():
         pass
 
     @app.task(ignore_result=True)
+    def nap():
+        place.nap()
+
+    @app.task(ignore_result=True)
     def mark(label):
         place.write_mark(label)
 
-    TASKS = {"noop": (noop, ()), "kept": (kept, ()), "take": (take, (place.PAYLOAD,))}
+    TASKS = {"noop": (noop, ()), "kept": (kept, ()), "take": (take, (place.PAYLOAD,)), "nap": (nap, ())}
 
 
-def worker(concurrency):
-    return [sys.executable, "-m", "celery", "-A", __name__, "worker", "-c", str(concurrency), "-l", "error"]
+def worker(concurrency, pool):
+    kind = "prefork" if pool == "processes" else pool
+    options = ["-P", kind, "-c", str(concurrency), "-l", "error"]
+    return [sys.executable, "-m", "celery", "-A", __name__, "worker", *options]
 
 
 def send_mark(label):

@@ -1,4 +1,4 @@
-"""huey over SQLite, with worker processes."""
+"""huey over SQLite or Redis."""
 
 from __future__ import annotations
 
@@ -6,19 +6,25 @@ import sys
 
 from bench.peers import place
 
-NAME = "huey, SQLite, processes"
+NAME = f"huey, {place.BROKER}"
 SHARE = 0.5
 BULK = ""
+NAPS = {"threads": "nap"}
 
 
 def missing():
-    return place.missing_module("huey")
+    if place.BROKER not in ("sqlite", "redis"):
+        return f"it does not run on {place.BROKER}"
+    return place.missing_module("huey", *(["redis"] if place.BROKER == "redis" else []))
 
 
 if not missing():
-    from huey import SqliteHuey
+    from huey import RedisHuey, SqliteHuey
 
-    huey = SqliteHuey("bench", filename=f"{place.HOME}/huey.db")
+    if place.BROKER == "redis":
+        huey = RedisHuey("bench", url=place.URL)
+    else:
+        huey = SqliteHuey("bench", filename=f"{place.HOME}/huey.db")
 
     @huey.task()
     def noop():
@@ -33,15 +39,20 @@ if not missing():
         pass
 
     @huey.task()
+    def nap():
+        place.nap()
+
+    @huey.task()
     def mark(label):
         place.write_mark(label)
 
-    TASKS = {"noop": (noop, ()), "kept": (kept, ()), "take": (take, (place.PAYLOAD,))}
+    TASKS = {"noop": (noop, ()), "kept": (kept, ()), "take": (take, (place.PAYLOAD,)), "nap": (nap, ())}
 
 
-def worker(concurrency):
+def worker(concurrency, pool):
     program = "from huey.bin.huey_consumer import consumer_main; consumer_main()"
-    options = ["-w", str(concurrency), "-k", "process", "-q", "-n", "-d", "0.01", "-m", "0.01"]
+    kind = "process" if pool == "processes" else "thread"
+    options = ["-w", str(concurrency), "-k", kind, "-q", "-n", "-d", "0.01", "-m", "0.01"]
     return [sys.executable, "-c", program, f"{__name__}.huey", *options]
 
 

@@ -1,18 +1,26 @@
-"""Umbel over its embedded SQLite file."""
+"""Umbel, on whichever broker."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
+import time
 
 from bench.peers import place
 from umbel import Umbel
 
-NAME = "Umbel, SQLite, prefork"
+NAME = f"Umbel, {place.BROKER}"
 SHARE = 1.0
+BULK = "delay_many"
+NAPS = {"threads": "nap", "asyncio": "nap_async"}
 
 os.environ.setdefault("UMBEL_HOME", f"{place.HOME}/umbel")
-app = Umbel("bench")
+app = Umbel(
+    "bench",
+    broker=place.URL or None,
+    backend=os.environ.get("BENCH_BACKEND") or ("rpc://" if place.BROKER == "rabbitmq" else place.URL or None),
+)
 
 
 @app.task(ignore_result=True)
@@ -31,20 +39,40 @@ def take(text):
 
 
 @app.task(ignore_result=True)
+def nap():
+    place.nap()
+
+
+@app.task(ignore_result=True)
+async def nap_async():
+    began = time.time()
+    await asyncio.sleep(place.NAP_S)
+    place.note_nap(began)
+
+
+@app.task(ignore_result=True)
 def mark(label):
     place.write_mark(label)
 
 
-TASKS = {"noop": (noop, ()), "kept": (kept, ()), "take": (take, (place.PAYLOAD,))}
-BULK = "delay_many"
+TASKS = {
+    "noop": (noop, ()),
+    "kept": (kept, ()),
+    "take": (take, (place.PAYLOAD,)),
+    "nap": (nap, ()),
+    "nap_async": (nap_async, ()),
+}
 
 
 def missing():
-    return ""
+    modules = {"redis": ["redis"], "rabbitmq": ["amqp"], "postgres": ["psycopg"]}
+    return place.missing_module(*modules.get(place.BROKER, ()))
 
 
-def worker(concurrency):
-    return [sys.executable, "-m", "umbel", "-A", __name__, "worker", "-c", str(concurrency), "-l", "warning"]
+def worker(concurrency, pool):
+    kind = "prefork" if pool == "processes" else pool
+    options = ["-P", kind, "-c", str(concurrency), "-l", "warning"]
+    return [sys.executable, "-m", "umbel", "-A", __name__, "worker", *options]
 
 
 def send_mark(label):

@@ -1,10 +1,25 @@
-"""What is measured, one file a scenario: ``TITLE`` and ``run(options) -> (rows, left out)``."""
+"""What is measured, one file a scenario: ``TITLE`` and ``run(options, broker) -> (rows, left out)``.
+
+A scenario with ``ONCE`` does not depend on the broker, and runs on the first one alone.
+"""
 
 from __future__ import annotations
 
 import importlib
 
-SCENARIOS = ("enqueue", "drain", "results", "roundtrip", "payload", "pool", "startup", "idle", "memory")
+SCENARIOS = (
+    "enqueue",
+    "drain",
+    "results",
+    "roundtrip",
+    "depth",
+    "sleepers",
+    "payload",
+    "pool",
+    "startup",
+    "idle",
+    "memory",
+)
 
 
 def load(name):

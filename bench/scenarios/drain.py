@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from bench.stage import each_peer
+from bench.stage import Meter, each_peer
 
-TITLE = "drain: no-op tasks a second, two pool processes; CPU of the whole worker tree"
+TITLE = (
+    "drain: no-op tasks a second, two pool processes; CPU a task of the worker's tree, of its parent and of the broker"
+)
 
 
-def drain(stage, task, count):
-    """Fill the queue, start a worker, and return (tasks a second, CPU in us a task)."""
+def drain(stage, task, count, prefix=""):
+    """Fill the queue, start a worker, and return its rate and what a task cost."""
     stage.client("marked", task, count)
-    tree = stage.worker(2)
+    worker = stage.worker(2)
     first = stage.wait_for_mark("first")
-    before = tree.cpu()
+    meter = Meter(stage, worker)
     last = stage.wait_for_mark("last")
-    used = tree.cpu() - before
-    tree.end()
+    costs = meter.each(count, prefix)
+    worker.end()
     stage.forget_marks()
-    return count / (last - first), 1e6 * used / count
+    return {f"{prefix}tasks/s": count / (last - first), **costs}
 
 
 def measure(stage, options):
     count = int(options.tasks * stage.share)
-    rate, cpu = drain(stage, "noop", count)
-    row = {"tasks": count, "off/s": rate, "off CPU us": cpu}
-    rate, cpu = drain(stage, "kept", count)
-    return {**row, "results/s": rate, "results CPU us": cpu}
+    return {"tasks": count, **drain(stage, "noop", count), **drain(stage, "kept", count, "stored ")}
 
 
-def run(options):
-    return each_peer(options.peers, options.redis, lambda stage: measure(stage, options))
+def run(options, broker):
+    return each_peer(options, broker, lambda stage: measure(stage, options))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.stage import each_peer
 
-TITLE = "enqueue: no-op tasks a second"
+TITLE = "enqueue: no-op tasks a second; CPU a task of the caller"
 
 
 def measure(stage, tasks):
@@ -17,5 +17,5 @@ def measure(stage, tasks):
     return row
 
 
-def run(options):
-    return each_peer(options.peers, options.redis, lambda stage: measure(stage, options.tasks))
+def run(options, broker):
+    return each_peer(options, broker, lambda stage: measure(stage, options.tasks))

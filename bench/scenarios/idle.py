@@ -18,5 +18,5 @@ def measure(stage):
     return {"CPU %": 100 * (tree.cpu() - before) / WATCH_S}
 
 
-def run(options):
-    return each_peer(options.peers, options.redis, measure)
+def run(options, broker):
+    return each_peer(options, broker, measure)

@@ -15,5 +15,5 @@ def measure(stage):
     return {"parent MB": parent, "largest child MB": max(children, default=0.0), "whole MB": parent + sum(children)}
 
 
-def run(options):
-    return each_peer(options.peers, options.redis, measure)
+def run(options, broker):
+    return each_peer(options, broker, measure)

@@ -10,9 +10,9 @@ TITLE = "payload: tasks a second with an argument of 64 KiB"
 
 def measure(stage, tasks):
     count = int(tasks * stage.share / 8)
-    rate, cpu = drain(stage, "take", count)
-    return {"tasks": count, "tasks/s": rate, "MB/s": rate * 65536 / 1e6, "CPU us": cpu}
+    figures = drain(stage, "take", count)
+    return {"tasks": count, **figures, "MB/s": figures["tasks/s"] * 65536 / 1e6}
 
 
-def run(options):
-    return each_peer(options.peers, options.redis, lambda stage: measure(stage, options.tasks))
+def run(options, broker):
+    return each_peer(options, broker, lambda stage: measure(stage, options.tasks))

@@ -10,6 +10,7 @@ from umbel.spi import Job, PoolOptions
 
 TITLE = "pool: no-op jobs a second through two processes, no broker"
 BATCH = 200
+ONCE = True
 
 
 class NoOp:
@@ -90,5 +91,5 @@ def billiard_pool(count):
     return {"system": "billiard.Pool", "jobs/s": count / seconds, "parent CPU us": 1e6 * cpu / count}
 
 
-def run(options):
+def run(options, broker):
     return [prefork(options.tasks * 10), billiard_pool(options.tasks // 4)], {}

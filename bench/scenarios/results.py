@@ -14,5 +14,5 @@ def measure(stage, tasks):
     return {"tasks": count, "tasks/s": count / done["seconds"], "caller CPU us": 1e6 * done["cpu"] / count}
 
 
-def run(options):
-    return each_peer(options.peers, options.redis, lambda stage: measure(stage, options.tasks))
+def run(options, broker):
+    return each_peer(options, broker, lambda stage: measure(stage, options.tasks))

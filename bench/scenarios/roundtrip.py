@@ -13,5 +13,5 @@ def measure(stage, count):
     return {"p50 ms": 1e3 * trips[len(trips) // 2], "p99 ms": 1e3 * trips[int(len(trips) * 0.99)]}
 
 
-def run(options):
-    return each_peer(options.peers, options.redis, lambda stage: measure(stage, options.trips))
+def run(options, broker):
+    return each_peer(options, broker, lambda stage: measure(stage, options.trips))

@@ -10,7 +10,6 @@ import time
 from bench.stage import each_peer
 
 TITLE = "startup: CPU in ms above an empty Python, best of five; seconds until the first task has run"
-IMPORTS = {"umbel": "umbel", "celery": "celery", "huey": "huey", "dramatiq": "dramatiq"}
 HELP = {
     "umbel": ["-m", "umbel", "--help"],
     "celery": ["-m", "celery", "--help"],
@@ -36,13 +35,14 @@ def cpu_ms(*arguments):
 
 def measure(stage):
     empty = cpu_ms("-c", "")
-    row = {"import ms": cpu_ms("-c", f"import {IMPORTS[stage.peer]}") - empty}
-    row["--help ms"] = cpu_ms(*HELP[stage.peer]) - empty
+    row = {"import ms": cpu_ms("-c", f"import {stage.peer}") - empty}
+    if stage.peer in HELP:
+        row["--help ms"] = cpu_ms(*HELP[stage.peer]) - empty
     stage.client("mark", "running")
     began = time.time()
     stage.worker(2)
     return {**row, "first task s": stage.wait_for_mark("running") - began}
 
 
-def run(options):
-    return each_peer(options.peers, options.redis, measure)
+def run(options, broker):
+    return each_peer(options, broker, measure)

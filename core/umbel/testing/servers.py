@@ -62,6 +62,11 @@ class Server:
         """The broker URL."""
         raise NotImplementedError
 
+    @property
+    def pid(self) -> int:
+        """The id of the server's process; 0 while there is none."""
+        return 0 if self._process is None else self._process.pid
+
     def command(self) -> Sequence[str]:
         """Return the command line."""
         raise NotImplementedError
