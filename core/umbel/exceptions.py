@@ -47,6 +47,7 @@ __all__ = [
     "WorkerLostError",
     "WorkerShutdown",
     "WorkerTerminate",
+    "WorkflowLostError",
 ]
 
 
@@ -172,6 +173,10 @@ class TaskRevokedError(TaskError):
 
 class ChordError(TaskError):
     """Raised by the body of a chord when a member of its header did not succeed."""
+
+
+class WorkflowLostError(TaskError):
+    """Raised by the end of a workflow whose definition, kept in the result store, is not there (any more)."""
 
 
 class RemoteError(TaskError):

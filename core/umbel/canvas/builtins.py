@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from umbel.canvas.batched import chunks
 from umbel.canvas.composed import chain, chord, group
-from umbel.canvas.signature import maybe_signature
+from umbel.canvas.signature import Signature, maybe_signature
 
 if TYPE_CHECKING:
     from umbel.app import Umbel
@@ -44,6 +44,7 @@ def add_builtin_tasks(app: Umbel) -> None:
 
     _add_composed(app)
     _add_unlock(app)
+    _add_stored(app)
 
 
 def _function(app: Umbel, task: Any) -> Callable[..., Any]:
@@ -101,3 +102,15 @@ def _add_unlock(app: Umbel) -> None:
         from umbel.canvas.chords import end_chord  # brings the protocol: for start-up, few programs come here
 
         end_chord(app, group_id, callback, members)
+
+
+def _add_stored(app: Umbel) -> None:
+    """What stands in a message for stored steps, where it is called by somebody who takes it for a task."""
+
+    @app.task(name="umbel.stored", bind=True, typing=False)
+    def run_stored(task: Task[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Become the step that is stored."""
+        found = {"task": "umbel.stored", "kwargs": kwargs, "options": {"task_id": task.request.id}}
+        step, further = app.workflows.records.unfolded(found)
+        task.request.chain = [*(task.request.chain or ()), *further]
+        return task.replace(Signature.from_dict(step, app).clone(args))

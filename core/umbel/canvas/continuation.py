@@ -8,53 +8,72 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from umbel.calling.ids import DerivedIds
 from umbel.canvas.freezing import freeze
+from umbel.canvas.parts import is_plain
 from umbel.canvas.planning import plan
+from umbel.canvas.references import is_reference
+from umbel.canvas.unreached import steps_end
 from umbel.context import ERRBACK_HEADER, Context
-from umbel.exceptions import EncodeError
-from umbel.model import Publication
+from umbel.exceptions import BackendError, EncodeError, Reject, WorkflowLostError
+from umbel.model import Commit, Publication
 from umbel.protocol.exceptions import exception_to_wire
 from umbel.protocol.reprs import saferepr
+from umbel.states import FAILURE
 
 if TYPE_CHECKING:
     from umbel.app import Umbel
 
-__all__ = ["after_failure", "after_success", "is_plain"]
+__all__ = ["after_failure", "after_success"]
 
 logger = logging.getLogger(__name__)
 
-
-def is_plain(value: object) -> bool:
-    """Say whether *value*, an argument of an exception, can travel in any form."""
-    return isinstance(value, str | int | float | bool | None)
+#: How long the end of a task waits for a store that does not answer; then its message goes back.
+_PATIENCE_S: Final = 60.0
 
 
-def after_success(app: Umbel, request: Context, result: object) -> list[Publication]:
+def after_success(app: Umbel, request: Context, result: object) -> Commit:
     """Return what a successful task sends: its callbacks and the next step of its chain, each given *result*.
 
     The results of what is sent are appended to ``request.children``, as tuples: call this before the task's own meta is
-    encoded. Raises :class:`~umbel.exceptions.EncodeError` when *result* cannot travel as an argument.
+    encoded. Steps whose definition is lost end with :class:`~umbel.exceptions.WorkflowLostError`. Raises
+    :class:`~umbel.exceptions.EncodeError` when *result* cannot travel as an argument, and
+    :class:`~umbel.exceptions.Reject` (the message is to come again) when the store that has the next step is away.
     """
-    if not request.callbacks and not request.chain:
-        return []
-    publications: list[Publication] = []
+    ended = Commit()
     for index, callback in enumerate(request.callbacks or ()):
-        publications += _send_next(app, request, callback, result, {}, f"link/{index}")
-    if request.chain:
-        *rest, following = request.chain
-        publications += _send_next(app, request, following, result, {"chain": rest} if rest else {}, "chain")
-    return publications
+        ended.publications += _send_next(app, request, callback, result, [], f"link/{index}")
+    if not request.chain:
+        return ended
+    records = app.workflows.records
+    try:
+        following, rest = records.next_step(request.chain, _PATIENCE_S)
+        if rest and following.get("subtask_type") is not None and is_reference(rest[-1]):
+            # Of a group that something follows the planner makes a chord: it needs the step itself.
+            step, further = records.unfolded(rest[-1], _PATIENCE_S)
+            rest[-1:] = [*further, step]
+    except WorkflowLostError as error:
+        logger.warning("task %s[%s] succeeded, and what follows it is lost: %s", request.task, request.id, error)
+        lost = steps_end(app, list(request.chain), FAILURE, error)
+        ended.metas, ended.parts = lost.metas, lost.parts
+    except BackendError as error:
+        raise Reject(f"the next step cannot be read: {error}", requeue=True) from error
+    else:
+        ended.publications += _send_next(app, request, following, result, rest, "chain")
+    return ended
 
 
 def _send_next(
-    app: Umbel, request: Context, following: Mapping[str, Any], result: object, options: dict[str, Any], place: str
+    app: Umbel, request: Context, following: Mapping[str, Any], result: object, rest: list[Any], place: str
 ) -> list[Publication]:
     frozen, child = freeze(app, following, new=DerivedIds(f"{request.id}/{place}"))
     request.children.append(child.as_tuple())
-    return app.workflows.prepare_calls(plan(frozen, (result,), None, {**_inherited(app, request), **options}))
+    options = _inherited(app, request)
+    if rest:
+        options["chain"] = rest
+    return app.workflows.prepare_calls(plan(frozen, (result,), None, options))
 
 
 def _inherited(app: Umbel, request: Context) -> dict[str, Any]:
@@ -93,13 +112,13 @@ def _send_errback(
     options = _inherited(app, request)
     task = None if frozen["subtask_type"] else app.tasks.get(frozen["task"])
     if task is None or frozen["immutable"] or not task.parameters.takes_several:
-        return app.workflows.prepare_calls(plan(frozen, (request.id,), None, options))
+        return app.workflows.prepare_calls(plan(frozen, (request.id,), None, options), may_store=False)
     headers = {**(frozen["options"].get("headers") or {}), ERRBACK_HEADER: 1}
     options["headers"] = headers
     error = exception_to_wire(exc, is_plain)
     try:
         document = request.as_document()
-        return app.workflows.prepare_calls(plan(frozen, (document, error, traceback), None, options))
+        return app.workflows.prepare_calls(plan(frozen, (document, error, traceback), None, options), may_store=False)
     except EncodeError:
         document = {**request.as_document(), "args": None, "kwargs": None}  # their texts are in it too
-        return app.workflows.prepare_calls(plan(frozen, (document, error, traceback), None, options))
+        return app.workflows.prepare_calls(plan(frozen, (document, error, traceback), None, options), may_store=False)

@@ -13,7 +13,7 @@ import attrs
 
 from umbel.canvas.freezing import OF_EACH, OF_THE_LAST, merge_options, without_header_id
 
-__all__ = ["PlannedCall", "plan"]
+__all__ = ["PlannedCall", "plan", "unchained"]
 
 #: Options of a chord that its body has too, though it is sent much later.
 _OF_THE_BODY: Final = ("root_id", "reply_to", "replaced_task_nesting")
@@ -57,7 +57,15 @@ def plan(
 def _plan_chain(
     frozen: Mapping[str, Any], args: Sequence[Any], kwargs: Mapping[str, Any] | None, options: dict[str, Any]
 ) -> list[PlannedCall]:
-    first, *others = frozen["kwargs"]["tasks"]
+    first, of_first = _first_step(frozen["kwargs"]["tasks"], options)
+    return plan(first, args, kwargs, of_first)
+
+
+def _first_step(
+    tasks: Sequence[Mapping[str, Any]], options: dict[str, Any]
+) -> tuple[Mapping[str, Any], dict[str, Any]]:
+    """Return the first of *tasks* and the options with which a chain under *options* calls it."""
+    first, *others = tasks
     after = list(options.pop("chain", None) or ())
     if others:
         # Where the chain stands in a group or chord is known to its last step, wherever the options came from.
@@ -67,7 +75,20 @@ def _plan_chain(
         if options.get("link_error"):  # whichever step fails
             over = {"link_error": options["link_error"]}
             others = [{**step, "options": merge_options(step["options"], over)} for step in others]
-    return plan(first, args, kwargs, {**options, "chain": [*after, *reversed(others)]} if others or after else options)
+    return first, {**options, "chain": [*after, *reversed(others)]} if others or after else options
+
+
+def unchained(frozen: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a frozen chain that begins with a single task as that task, which the others follow; else *frozen* itself.
+
+    Both are sent as the same messages, as long as no place in a group or chord is added.
+    """
+    if frozen["subtask_type"] != "chain" or frozen["kwargs"]["tasks"][0]["subtask_type"] is not None:
+        return frozen
+    first, options = _first_step(frozen["kwargs"]["tasks"], dict(frozen["options"]))
+    immutable = bool(frozen["immutable"] or first["immutable"])
+    args = tuple(first["args"]) if first["immutable"] else (*frozen["args"], *first["args"])
+    return {**first, "args": args, "immutable": immutable, "options": merge_options(first["options"], options)}
 
 
 def _shared(options: Mapping[str, Any]) -> dict[str, Any]:

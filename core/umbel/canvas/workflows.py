@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from umbel.calling.options import check_options
@@ -15,6 +16,7 @@ from umbel.model import Publication
 
 if TYPE_CHECKING:
     from umbel.app import Umbel
+    from umbel.canvas.records import WorkflowRecords
     from umbel.results.sets import Member
 
 __all__ = ["Workflows"]
@@ -88,18 +90,32 @@ class Workflows:
     def _keeps_flows(self) -> bool:
         return bool(self._app.conf.result_extended) and self._app.results.stores
 
+    @cached_property
+    def records(self) -> WorkflowRecords:
+        """Where the definitions of workflows are kept."""
+        from umbel.canvas.records import WorkflowRecords  # for start-up: a group of plain calls needs none
+
+        return WorkflowRecords(self._app)
+
     def prepare(self, signature: Signature) -> list[Publication]:
-        """Return what sending *signature* publishes, without I/O."""
+        """Return what sending *signature* publishes, without talking to the broker."""
         frozen, _ = freeze(self._app, signature)
         return self.prepare_calls(plan(frozen))
 
-    def prepare_calls(self, calls: Sequence[PlannedCall]) -> list[Publication]:
-        """Route and encode planned calls, without I/O. Raises ``BackendError`` for a chord where no results are kept."""
+    def prepare_calls(self, calls: Sequence[PlannedCall], *, may_store: bool = True) -> list[Publication]:
+        """Route and encode planned calls. Raises ``BackendError`` for a chord where no results are kept.
+
+        Where definitions of workflows are stored, and it *may*, long ones are put into the result store.
+        """
         if any(call.options.get("chord") for call in calls) and not self._app.results.stores:
             raise BackendError(
                 "a chord: expected a result backend, which counts the members of its header; got none: set "
                 "result_backend, for example Umbel(..., backend='sqlite:///results.db')"
             )
+        if may_store and any(call.options.get("chain") or call.options.get("chord") for call in calls):
+            records = self.records
+            if records.is_used:
+                records.shorten(calls)
         return prepare_planned(self._app, calls)
 
     def freeze(self, signature: Mapping[str, Any]) -> tuple[Frozen, Member]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from umbel.context import Context
     from umbel.model import TaskMeta
     from umbel.protocol.results import ResultDocument
+    from umbel.spi import BackendCapabilities
     from umbel.task import Task
 
 __all__ = ["ResultStore"]
@@ -32,7 +33,22 @@ class ResultStore:
     @cached_property
     def stores(self) -> bool:
         """Whether the application's result backend keeps anything; nothing is connected to know it."""
-        return self._app.host.backend(self._app, self._app.backend_url).capabilities.stores
+        return self._capabilities.stores
+
+    @cached_property
+    def reads_once(self) -> bool:
+        """Whether a result can be had by the caller alone, and once."""
+        return self._capabilities.reads_once
+
+    @cached_property
+    def is_shared(self) -> bool:
+        """Whether every process that uses the application's result backend sees the same results, many times."""
+        capabilities = self._capabilities
+        return capabilities.stores and capabilities.many_processes and not capabilities.reads_once
+
+    @cached_property
+    def _capabilities(self) -> BackendCapabilities:
+        return self._app.host.backend(self._app, self._app.backend_url).capabilities
 
     @cached_property
     def waiter(self) -> ResultWaiter:

@@ -29,6 +29,7 @@ class TransportCapabilities:
     * ``counts_deliveries``: ``Delivery.delivery_count`` is exact.
     * ``settle_from_any_connection``: ``Transport.settle`` works for deliveries of another connection's consumer.
     * ``expires_messages``: a message past its ``expires_at`` may be dropped unseen.
+    * ``umbel_only``: no other program than Umbel reads its messages, so they need not be what Celery understands.
     * ``exchange_kinds``: the kinds of exchange that route as AMQP says.
     """
 
@@ -44,6 +45,7 @@ class TransportCapabilities:
     counts_deliveries: bool = False
     settle_from_any_connection: bool = False
     expires_messages: bool = False
+    umbel_only: bool = False
     exchange_kinds: frozenset[str] = frozenset({"direct"})
 
 

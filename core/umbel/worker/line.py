@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from umbel.canvas.chords import chord_body
+from umbel.exceptions import BackendError
 from umbel.model import Commit, JoinedChord, Publication, Queue, Settlement
 from umbel.spi import Committer, Transport
 from umbel.worker.committers import build_committer
@@ -32,6 +33,7 @@ class CommitLine:
         self._transport: Transport | None = None
         self._committer: Committer | None = None
         self._declared: set[str] = set()
+        self._over: list[str] = []
 
     def commit(self, commit: Commit) -> None:
         """Make *commit* durable. Any error leaves it to be repeated, after :meth:`reset` when the line is lost."""
@@ -39,6 +41,8 @@ class CommitLine:
         if commit.publications:
             self._declare(commit.publications)
         committer.commit(commit)
+        while self._over:
+            self._app.workflows.records.let_expire(self._over.pop())
 
     def _connect(self) -> Committer:
         transport = self._transport = self._app.open_transport()
@@ -61,7 +65,11 @@ class CommitLine:
 
     def _complete(self, joined: JoinedChord) -> Commit:
         try:
-            return chord_body(self._app, joined)
+            ended = chord_body(self._app, joined)
+            self._over.extend(ended.extra.pop("records", ()))
+            return ended
+        except BackendError:  # the body's definition is in a store that does not answer: the commit is repeated
+            raise
         except Exception:  # a body that cannot be read must not hold up the members' own results
             logger.exception("the body of chord %s cannot be read", joined.group_id)
             return Commit()

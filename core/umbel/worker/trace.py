@@ -121,9 +121,11 @@ class Tracer:
     def _returned(self, plan: TaskPlan, request: Context, value: Any, runtime_s: float, flags: int) -> bytes:
         publications: list[Publication] = request.outbox or []
         part: ChordPart | None = None
+        following: Commit | None = None
         try:
             if request.callbacks or request.chain:
-                publications = [*publications, *after_success(self._app, request, value)]
+                following = after_success(self._app, request, value)
+                publications = [*publications, *following.publications]
             if request.chord is not None:
                 part = chord_part(self._app, request, SUCCESS, value)
                 publications = [*publications, *request.chord_outbox]
@@ -147,6 +149,9 @@ class Tracer:
         if meta is None and not publications and part is None and report is None:
             return frames.DONE
         ended = Commit(list(publications), [], [] if part is None else [part])
+        if following is not None:
+            ended.metas.extend(following.metas)
+            ended.parts.extend(following.parts)
         return self._encode(frames.SUCCEEDED, meta, ended, None, report)
 
     def _raised(self, plan: TaskPlan, request: Context, error: BaseException, runtime_s: float, flags: int) -> bytes:

@@ -33,6 +33,7 @@ CAPABILITIES = TransportCapabilities(
     counts_deliveries=True,
     settle_from_any_connection=True,
     expires_messages=True,
+    umbel_only=True,
     exchange_kinds=frozenset({"direct", "topic", "fanout", "headers"}),
 )
 

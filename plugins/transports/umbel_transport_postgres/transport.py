@@ -39,6 +39,7 @@ class PostgresTransport(Transport, JointTransport):
         counts_deliveries=True,
         settle_from_any_connection=True,
         expires_messages=True,
+        umbel_only=True,
         exchange_kinds=frozenset({"direct", "topic", "fanout"}),
     )
 

@@ -36,6 +36,7 @@ class SqliteTransport(Transport, JointTransport):
         counts_deliveries=True,
         settle_from_any_connection=True,
         expires_messages=True,
+        umbel_only=True,
         exchange_kinds=frozenset({"direct", "topic", "fanout"}),
     )
 

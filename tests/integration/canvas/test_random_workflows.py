@@ -12,10 +12,12 @@ import time
 from typing import Any
 
 import attrs
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from umbel import Reject, Task, Umbel, chain, chord, group
+from umbel.canvas import records
 from umbel.exceptions import ChordError, TaskRevokedError
 from umbel.states import READY_STATES
 
@@ -205,7 +207,12 @@ def wait_for(condition: Any) -> None:
         time.sleep(0.002)
 
 
-def test_random_trees_run_as_the_model_says(umbel_app: Umbel, umbel_worker: Any) -> None:
+@pytest.mark.parametrize("storage", ["embedded", "stored"])
+def test_random_trees_run_as_the_model_says(
+    umbel_app: Umbel, umbel_worker: Any, storage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    umbel_app.conf.task_workflow_storage = storage
+    monkeypatch.setattr(records, "_INLINE_BYTES", 0)  # however short a chain is
     real = Real(umbel_app)
 
     def revoke(held: Any) -> Any:
@@ -217,7 +224,7 @@ def test_random_trees_run_as_the_model_says(umbel_app: Umbel, umbel_worker: Any)
 
     every: list[Any] = list(HealthCheck)  # Hypothesis types them as their metaclass
 
-    @settings(max_examples=120, deadline=None, suppress_health_check=every)
+    @settings(max_examples=80, deadline=None, suppress_health_check=every)
     @given(TREES)
     def check(tree: Any) -> None:
         numbering = Numbering(tree)

@@ -96,6 +96,13 @@ class TaskSettings:
         check=at_least(0),
         own=True,
     )
+    task_workflow_storage: Literal["auto", "embedded", "stored"] = option(
+        "auto",
+        "Where the steps to come of a long workflow are: in its messages (`embedded`, which Celery's workers can read),"
+        " or once in the result backend (`stored`, so that messages stay small). `auto` stores them where no Celery"
+        " worker can be the receiver: on SQLite, PostgreSQL and folders of files.",
+        own=True,
+    )
     task_max_body_bytes: int = option(
         256 * 1024 * 1024,
         "The largest body, unpacked, that is decoded; a larger message is parked.",
