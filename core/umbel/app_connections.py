@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
 
 from umbel.app_configuration import ConfiguredApplication
+from umbel.clock import LamportClock
 from umbel.connections import Connections
 from umbel.signals import Signal
 
 if TYPE_CHECKING:
+    from umbel.control import Control
     from umbel.spi import ResultBackend, Transport
 
 __all__ = ["ConnectedApplication"]
@@ -24,6 +27,15 @@ class ConnectedApplication(ConfiguredApplication):
         super().__init__(broker, backend, include, settings)
         self.connections = Connections(self, self.conf)
         self.on_after_fork = Signal("app.on_after_fork")
+        #: The logical clock that control messages and events carry.
+        self.clock = LamportClock()
+
+    @cached_property
+    def control(self) -> Control:
+        """Commands to workers, and questions: ``app.control.inspect().active()``."""
+        from umbel.control import Control  # brings the contracts and models: only who controls pays for them
+
+        return Control(cast("Any", self))
 
     @property
     def broker_url(self) -> str:

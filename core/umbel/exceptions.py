@@ -19,10 +19,12 @@ __all__ = [
     "ChordError",
     "ContentDisallowed",
     "DecodeError",
+    "DuplicateNodenameWarning",
     "EncodeError",
     "Ignore",
     "ImproperlyConfigured",
     "IncompleteStream",
+    "InvalidControlMessage",
     "InvalidTaskError",
     "MaxRetriesExceededError",
     "NotRegistered",
@@ -152,6 +154,14 @@ class QueueNotFound(TaskError, KeyError):
 
 class IncompleteStream(TaskError):
     """Raised when the end of a stream of results arrives before all of it."""
+
+
+class DuplicateNodenameWarning(UserWarning):
+    """More than one worker answers to one name."""
+
+
+class InvalidControlMessage(UmbelError):
+    """A message of remote control is not what it should be."""
 
 
 class InvalidTaskError(TaskError):

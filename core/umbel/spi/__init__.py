@@ -11,6 +11,7 @@ from umbel.spi.committer import Committer
 from umbel.spi.joint import JointBackend, JointTransport
 from umbel.spi.ledger import JobLedger
 from umbel.spi.pool import Executor, Job, Pool, PoolCapabilities, PoolListener, PoolOptions
+from umbel.spi.revocations import Revocation, RevocationStore
 from umbel.spi.router import Router
 from umbel.spi.scheduler import ScheduleEntry, Scheduler
 from umbel.spi.serializer import Compressor, Serializer
@@ -31,6 +32,8 @@ __all__ = [
     "PoolListener",
     "PoolOptions",
     "ResultBackend",
+    "Revocation",
+    "RevocationStore",
     "Router",
     "ScheduleEntry",
     "Scheduler",

@@ -86,6 +86,10 @@ class JobLedger:
         """Report a running job that was ended on demand."""
         self._end(job_id, lambda listener: listener.terminated(job_id, signal))
 
+    def withdraw(self, job_ids: Sequence[int]) -> Sequence[int]:
+        """Do what ``Pool.withdraw`` asks."""
+        return [job_id for job_id in job_ids if self._waiting.pop(job_id, None) is not None]
+
     def drop(self, job_id: int, signal: str) -> bool:
         """Drop a job that has not begun and report it as terminated; say whether it was here."""
         if self._waiting.pop(job_id, None) is None:

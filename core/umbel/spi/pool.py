@@ -136,3 +136,10 @@ class Pool(ABC):
     @abstractmethod
     def describe(self) -> Mapping[str, Any]:
         """Return figures for people: ``implementation``, ``max-concurrency``, ``processes`` (pids), and its own."""
+
+    def withdraw(self, job_ids: Sequence[int]) -> Sequence[int]:
+        """Take back those of *job_ids* that have not started, and return them: they are reported no more.
+
+        What has started goes on. A pool that cannot do this returns nothing.
+        """
+        return ()

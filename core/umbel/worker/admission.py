@@ -221,6 +221,15 @@ class Admission:
         with self._waiting_lock:
             return [held for held, _ in self._waiting.values()]
 
+    def withdraw(self, is_meant: Callable[[Held], bool]) -> list[Held]:
+        """Take out, and return, those that are meant of what is held until it is due. Any thread."""
+        with self._waiting_lock:
+            found = [(key, *entry) for key, entry in self._waiting.items() if is_meant(entry[0])]
+            for key, _, timer in found:
+                del self._waiting[key]
+                timer.cancel()
+        return [held for _, held, _ in found]
+
     def give_back_waiting(self) -> None:
         """Give back, uncounted, what is held until it is due."""
         with self._waiting_lock:

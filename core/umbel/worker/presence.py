@@ -23,6 +23,8 @@ class Presence:
         self._path = os.path.join(directory, f"umbel-node-{os.getuid()}-{digest}.lock")
         self._node = node
         self._handle: int | None = None
+        #: False once another worker of this name was found on this machine.
+        self.is_alone = True
 
     def acquire(self) -> bool:
         """Take the lock; say whether this is the only worker of its name. Warns when it is not [B1125]."""
@@ -35,9 +37,10 @@ class Presence:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(handle)
+            self.is_alone = False
             logger.warning(
-                "another worker named %s runs on this machine with the same broker; control commands and events will "
-                "confuse the two: give each a name of its own (-n NAME@%%h)",
+                "another worker named %s runs on this machine with the same broker; they are told apart by "
+                "their processes alone: give each a name of its own (-n NAME@%%h)",
                 self._node,
             )
             return False

@@ -53,6 +53,7 @@ class Program:
         #: True when the program is to be started anew after the end.
         self.wants_restart = False
         worker.on_failure = lambda reason: self._words.put("FAILED")
+        worker.shut_down = lambda: self._words.put("TERM")
 
     def stop(self, word: str = "TERM") -> None:
         """Act as on the signal *word*; any thread."""

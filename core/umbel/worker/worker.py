@@ -19,6 +19,8 @@ from umbel.model import Delivery
 from umbel.spi import Job, Transport
 from umbel.worker.admission import Admission
 from umbel.worker.builtin import BUILTIN_STEPS
+from umbel.worker.control.service import ControlService
+from umbel.worker.control.steps import CONTROL_STEPS
 from umbel.worker.executor import TaskExecutor
 from umbel.worker.failures import Failures
 from umbel.worker.held import Jobs
@@ -82,11 +84,15 @@ class Worker:
         self.failure: str | None = None
         self.pool_has_drained = False
         self.on_failure: Callable[[str], None] = self._stop_by_itself
+        #: Called, on any thread, when the worker is told from outside to finish and stop.
+        self.shut_down: Callable[[], None] = self._shut_down_by_itself
         self._ready = threading.Event()
         self._stopped = threading.Event()
         self._lifecycle = threading.RLock()
         self._build(logfile, loglevel, process_init)
-        self.graph = StepGraph(self, [*BUILTIN_STEPS, *app.steps["worker"], *app.host.worker_steps(app), *steps])
+        self.graph = StepGraph(
+            self, [*BUILTIN_STEPS, *CONTROL_STEPS, *app.steps["worker"], *app.host.worker_steps(app), *steps]
+        )
 
     def _build(self, logfile: str | None, loglevel: int | None, process_init: Callable[[], None] | None) -> None:
         app, options = self.app, self.options
@@ -110,6 +116,7 @@ class Worker:
         self.reports = Reports(self.outflow.put, self.intake.notice_room, self._fail, self.jobs)
         limits = (options.time_limit_s, options.soft_time_limit_s)
         self.admission = Admission(app, self.jobs, self.failures, self.timers, self.outflow.put, self._submit, limits)
+        self.control = ControlService(self)
         self.pool = app.host.pool(
             app, options.pool, options.pool_options(max(10.0, conf.worker_proc_alive_timeout), conf.worker_lost_wait)
         )
@@ -233,6 +240,9 @@ class Worker:
 
     def _stop_by_itself(self, reason: str) -> None:
         threading.Thread(target=self.stop, kwargs={"cold": True}, name="umbel-stop", daemon=True).start()
+
+    def _shut_down_by_itself(self) -> None:
+        threading.Thread(target=self.stop, name="umbel-stop", daemon=True).start()
 
     # -- on the side --------------------------------------------------------------------------------------------------
 

@@ -74,6 +74,9 @@ class AsyncioPool(Pool):
         self._concurrency = _checked(concurrency)
         self._wake()
 
+    def withdraw(self, job_ids: Sequence[int]) -> Sequence[int]:
+        return self._ledger.withdraw(job_ids)
+
     def stop(self, drain: bool, timeout_s: float | None) -> Sequence[int]:
         unstarted = self._ledger.stop(drain, timeout_s)
         self._call(self._close)

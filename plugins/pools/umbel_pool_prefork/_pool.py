@@ -109,6 +109,12 @@ class PreforkPool(Pool):
             raise RuntimeError("expected a started pool to resize; set the concurrency in its options instead")
         engine.ask(lambda: engine.crew.resize(concurrency))
 
+    def withdraw(self, job_ids: Sequence[int]) -> Sequence[int]:
+        engine = self._engine
+        if engine is None:
+            return ()
+        return engine.ask(lambda: [job_id for job_id in job_ids if self._backlog.drop(job_id)])
+
     def stop(self, drain: bool, timeout_s: float | None) -> Sequence[int]:
         with self._lifecycle:
             self._is_stopped = True

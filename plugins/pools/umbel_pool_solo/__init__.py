@@ -53,6 +53,9 @@ class SoloPool(Pool):
         if concurrency != 1:
             raise ValueError(f"expected a concurrency of 1, the only one of the solo pool, got {concurrency}")
 
+    def withdraw(self, job_ids: Sequence[int]) -> Sequence[int]:
+        return self._ledger.withdraw(job_ids)
+
     def stop(self, drain: bool, timeout_s: float | None) -> Sequence[int]:
         unstarted = self._ledger.stop(drain, timeout_s)
         self._jobs.put(None)

@@ -81,6 +81,9 @@ class ThreadsPool(Pool):
             self._concurrency = _checked(concurrency)
             self._follow_concurrency()
 
+    def withdraw(self, job_ids: Sequence[int]) -> Sequence[int]:
+        return self._ledger.withdraw(job_ids)
+
     def stop(self, drain: bool, timeout_s: float | None) -> Sequence[int]:
         unstarted = self._ledger.stop(drain, timeout_s)
         with self._lock:

@@ -11,7 +11,7 @@ from umbel.model import Exchange, Publication, Queue
 from umbel_transport_redis.link import Link
 from umbel_transport_redis.settings import RedisTransportSettings
 
-__all__ = ["Names", "Routes", "is_broadcast", "topic_pattern"]
+__all__ = ["Names", "Routes", "bindings_of", "holds_replies", "is_broadcast", "topic_pattern"]
 
 #: How long a producer trusts the bindings of an exchange that it has read.
 _BINDINGS_TTL_S = 1.0
@@ -126,16 +126,12 @@ class Routes:
             return (publication.routing_key or (queue.name if queue else ""),)
         if queue is not None and exchange == queue.name == queue.exchange.name and queue.exchange.kind == "direct":
             return (queue.name,)
-        found = [
-            name
-            for routing_key, pattern, name in self._bindings(link, exchange)
-            if (
-                _topic(routing_key).match(publication.routing_key)
-                if pattern
-                else routing_key == publication.routing_key
-            )
-        ]
-        return list(dict.fromkeys(found)) or ([queue.name] if queue is not None else [])
+        was_known = exchange in self._known
+        found = self._bound(link, exchange, publication.routing_key)
+        if not found and was_known:  # who asked for a reply has bound his queue a moment ago
+            del self._known[exchange]
+            found = self._bound(link, exchange, publication.routing_key)
+        return found or ([queue.name] if queue is not None else [])
 
     def waits_in_store(self, link: Link, publication: Publication, queue: str) -> bool:
         """Say whether a message for later goes into the delayed set, which Celery's workers do not read.
@@ -161,8 +157,14 @@ class Routes:
             return is_broadcast(queue.exchange) and publication.exchange == queue.exchange.name
         return bool(publication.exchange) and self._known_exchange(link, publication.exchange)[2]
 
-    def _bindings(self, link: Link, exchange: str) -> list[tuple[str, str, str]]:
-        return self._known_exchange(link, exchange)[1]
+    def _bound(self, link: Link, exchange: str, wanted: str) -> list[str]:
+        """Return the queues that are bound to *exchange* by a key that fits *wanted*."""
+        found = [
+            name
+            for routing_key, pattern, name in self._known_exchange(link, exchange)[1]
+            if (_topic(routing_key).match(wanted) if pattern else routing_key == wanted)
+        ]
+        return list(dict.fromkeys(found))
 
     def _known_exchange(self, link: Link, exchange: str) -> tuple[float, list[tuple[str, str, str]], bool]:
         known = self._known.get(exchange)
@@ -179,6 +181,11 @@ class Routes:
     def forget(self) -> None:
         """Read the bindings anew the next time."""
         self._known.clear()
+
+
+def holds_replies(exchange: str) -> bool:
+    """Say whether *exchange* is one of those through which kombu's mailboxes are answered."""
+    return exchange.startswith("reply.") and exchange.endswith(".pidbox")
 
 
 def bindings_of(queue: Queue) -> list[tuple[Exchange, str]]:

@@ -17,7 +17,7 @@ from umbel_transport_redis.link import Link, database_of, driver_url
 from umbel_transport_redis.scripts import PUT_BACK
 from umbel_transport_redis.settings import RedisTransportSettings
 from umbel_transport_redis.settling import finished_fields, put_back_arguments
-from umbel_transport_redis.topology import Names, Routes, bindings_of, is_broadcast
+from umbel_transport_redis.topology import Names, Routes, bindings_of, holds_replies, is_broadcast
 
 __all__ = ["CAPABILITIES", "RedisTransport"]
 
@@ -36,6 +36,9 @@ CAPABILITIES = TransportCapabilities(
 )
 
 Command = tuple[Any, ...]
+
+#: Replies of remote control that nobody has read after this time are gone.
+_REPLIES_TTL_MS = 300_000
 
 
 class RedisTransport(Transport, JointTransport):
@@ -163,6 +166,7 @@ class RedisTransport(Transport, JointTransport):
     def _pushes(self, publications: Sequence[Publication]) -> list[Command]:
         pushes: dict[str, list[bytes]] = {}
         others: list[Command] = []
+        expiring: list[Command] = []
         names = self._names
         for publication in publications:
             if publication.exchange and self._routes.is_broadcast(self.link, publication):
@@ -177,9 +181,11 @@ class RedisTransport(Transport, JointTransport):
                     envelope = encode(publication, "", name, wire_priority)
                 else:
                     envelope = encode(publication, publication.exchange, publication.routing_key, wire_priority)
+                if holds_replies(publication.exchange):  # a caller who died does not read them, nor delete the list
+                    expiring.append(("PEXPIRE", names.lists(name)[step], _REPLIES_TTL_MS))
                 if publication.deliver_at is None or not self._routes.waits_in_store(self.link, publication, name):
                     pushes.setdefault(names.lists(name)[step], []).append(envelope)
                 else:
                     score = int(publication.deliver_at * 1000)
                     others.append(("ZADD", names.delayed(name), score, b"%d%b" % (step + 1, envelope)))
-        return [("LPUSH", key, *values) for key, values in pushes.items()] + others
+        return [("LPUSH", key, *values) for key, values in pushes.items()] + others + expiring

@@ -19,6 +19,12 @@ class ControlSettings:
     control_queue_expires: float = option(10.0, "Seconds after which an unused control queue goes.", check=more_than(0))
     control_queue_exclusive: bool = option(True, "Control queues belong to one connection; not with durable.")
     control_queue_durable: bool = option(False, "Control queues survive a restart of the broker; not with exclusive.")
+    control_revoked_expires: float = option(
+        604800.0,
+        "Seconds for which it is remembered that a task was revoked; a message that comes later is run.",
+        check=more_than(0),
+        own=True,
+    )
     control_exchange: str = option("celery", "The exchange of remote control (`NAME.pidbox`).", check=not_empty)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from umbel.spi import Pool
 from umbel.testing._pools.script import call
 from umbel.testing._pools.stage import Ears, Gate, PoolStage, Running
 from umbel.testing.capabilities import needs
@@ -119,6 +120,18 @@ class RunningTests(PoolStage):
         assert running.ears.reports[crashed][0] == "lost"
         assert "Crash: the reason" in running.ears.reports[crashed][1]
         assert running.run(call("echo", b"on")) == [b"on"]
+
+    def test_what_has_not_started_is_taken_back(self, start: Callable[..., Running], gate: Gate) -> None:
+        running = start(concurrency=1)
+        if type(running.pool).withdraw is Pool.withdraw:
+            pytest.skip(f"{type(running.pool).__name__} takes nothing back")
+        first, second, third = running.submit(gate.payload(), call("echo", b"2"), call("echo", b"3"))
+        gate.arrived()
+        assert list(running.pool.withdraw([first, second])) == [second]
+        assert list(running.pool.withdraw([second, 10**9])) == []
+        gate.open()
+        running.ears.until_ended(first, third)
+        assert second not in running.ears.reports
 
     def test_describe_is_plain_data(self, start: Callable[..., Running]) -> None:
         running = start()
