@@ -7,18 +7,23 @@ from collections.abc import Iterator
 
 import pytest
 
+from umbel.testing.redis_servers import RedisCluster, TlsRedisServer
 from umbel.testing.servers import MissingProgram, PostgresServer, RabbitmqServer, RedisServer, Server
 
 
 def _served(kind: type[Server], factory: pytest.TempPathFactory) -> Iterator[Server]:
+    _check(kind)
+    with kind(factory.mktemp(kind.__name__.lower())) as server:
+        yield server
+
+
+def _check(kind: type[Server]) -> None:
     try:
         kind.program()
     except MissingProgram as error:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(error))
-    with kind(factory.mktemp(kind.__name__.lower())) as server:
-        yield server
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +39,15 @@ def rabbitmq_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield from _served(PostgresServer, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def tls_redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    yield from _served(TlsRedisServer, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    _check(RedisServer)
+    with RedisCluster(tmp_path_factory.mktemp("rediscluster")) as cluster:
+        yield cluster

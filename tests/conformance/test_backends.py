@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ from umbel import Umbel
 from umbel.spi import ResultBackend
 from umbel.testing.backends import BackendContract
 from umbel.testing.proxy import TcpProxy
+from umbel.testing.redis_servers import RedisCluster, TlsRedisServer
 from umbel.testing.servers import PostgresServer, Server, free_port
 
 
@@ -85,6 +87,26 @@ class TestRedis(BackendContract):
 
     def unreachable_url(self) -> str:
         return f"redis://:s3cret@127.0.0.1:{free_port()}/0"
+
+
+class TestRedisTls(BackendContract):
+    plugin = "rediss"
+
+    @pytest.fixture
+    def backend_url(self, tls_redis_server: TlsRedisServer, monkeypatch: pytest.MonkeyPatch) -> str:
+        options = {"ssl_cert_reqs": "CERT_REQUIRED", "ssl_ca_certs": str(tls_redis_server.certificates.authority)}
+        monkeypatch.setenv("UMBEL_REDIS_BACKEND_USE_SSL", json.dumps(options))
+        return f"rediss://127.0.0.1:{tls_redis_server.port}/3"
+
+
+class TestRedisCluster(BackendContract):
+    plugin = "redis+cluster"
+
+    @pytest.fixture
+    def backend_url(self, redis_cluster: RedisCluster, monkeypatch: pytest.MonkeyPatch) -> str:
+        prefix = f"{{{secrets.token_hex(4)}}}"  # another slot, so perhaps another node, for each test
+        monkeypatch.setenv("UMBEL_RESULT_BACKEND_TRANSPORT_OPTIONS", json.dumps({"global_keyprefix": prefix}))
+        return redis_cluster.url
 
 
 class TestPostgres(BackendContract):

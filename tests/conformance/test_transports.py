@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import sqlite3
@@ -16,6 +17,7 @@ import redis
 
 from umbel.spi import Transport
 from umbel.testing.proxy import TcpProxy
+from umbel.testing.redis_servers import RedisCluster, TlsRedisServer
 from umbel.testing.servers import PostgresServer, Server, free_port
 from umbel.testing.transports import TransportContract
 from umbel_transport_filesystem.names import folder_name
@@ -115,6 +117,27 @@ class TestRedis(BehindProxy):
     def inject_garbage(self, queue: str, data: bytes) -> None:
         with redis.Redis(port=self.server.port) as client:
             client.lpush(queue, data)
+
+
+class TestRedisTls(BehindProxy):
+    plugin = "rediss"
+
+    @pytest.fixture
+    def transport_url(self, tls_redis_server: TlsRedisServer) -> Iterator[str]:
+        authority = tls_redis_server.certificates.authority
+        self.url_through = f"rediss://127.0.0.1:{{port}}/0?ssl_cert_reqs=CERT_REQUIRED&ssl_ca_certs={authority}"
+        with self.proxied(tls_redis_server) as url:
+            yield url
+
+
+class TestRedisCluster(TransportContract):
+    plugin = "redis+cluster"
+
+    @pytest.fixture
+    def transport_url(self, redis_cluster: RedisCluster, monkeypatch: pytest.MonkeyPatch) -> str:
+        prefix = f"{{{secrets.token_hex(4)}}}"  # another slot, so perhaps another node, for each test
+        monkeypatch.setenv("UMBEL_BROKER_TRANSPORT_OPTIONS", json.dumps({"global_keyprefix": prefix}))
+        return redis_cluster.url
 
 
 class TestAmqp(BehindProxy):

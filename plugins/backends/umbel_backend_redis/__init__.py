@@ -18,7 +18,7 @@ __all__ = ["RedisBackend", "RedisBackendSettings", "plugin_info", "umbel_backend
 
 plugin_info = PluginInfo(
     kind="backend",
-    names=("redis", "rediss", "redis+socket"),
+    names=("redis", "rediss", "redis+socket", "sentinel", "redis+cluster", "rediss+cluster"),
     summary="Redis and Valkey, sharing results with Celery; waits by push",
     requires=("redis",),
     extra="redis",

@@ -13,6 +13,7 @@ from umbel.model import ChordPart, JoinedChord, TaskMeta
 from umbel.spi import BackendCapabilities, JointBackend, ResultBackend
 from umbel.states import READY_STATES
 from umbel_backend_redis.connection import Connections
+from umbel_backend_redis.dialing import identity_of
 from umbel_backend_redis.scripts import JOIN, STORE
 from umbel_backend_redis.settings import RedisBackendSettings
 from umbel_backend_redis.waiting import Channels
@@ -43,7 +44,7 @@ class RedisBackend(ResultBackend, JointBackend):
     @property
     def store_identity(self) -> str:
         """The server and database; equal for the Redis transport on the same URL."""
-        return f"redis:{self._connections._url}"
+        return identity_of(self._url, self._settings.master_name, self._settings.global_keyprefix)
 
     def open(self, timeout_s: float) -> None:
         """Connect."""
@@ -125,8 +126,16 @@ class RedisBackend(ResultBackend, JointBackend):
             self._connections.call(connection, "DEL", *keys, *(f"{key}.note" for key in keys))
 
     def wait(self, ids: Sequence[str], timeout_s: float) -> Sequence[TaskMeta]:
-        """Subscribe, look, and wait for the push."""
+        """Subscribe, look, and wait for the push; subscribe anew, once, when the connection is lost."""
         deadline = time.monotonic() + timeout_s
+        try:
+            return self._wait(ids, deadline)
+        except BackendError:
+            if self._channels is None or self._channels.closed or time.monotonic() >= deadline:
+                raise
+        return self._wait(ids, deadline)
+
+    def _wait(self, ids: Sequence[str], deadline: float) -> Sequence[TaskMeta]:
         channels = self._channels
         if channels is None:
             raise BackendGetMetaError("the result store is not open: call open() first")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ import redis.exceptions
 
 from umbel.exceptions import BackendError
 from umbel.urls import mask_url
+from umbel_backend_redis.dialing import ELSEWHERE, Dialer, check_version
 from umbel_backend_redis.settings import RedisBackendSettings
 
 __all__ = ["Connections"]
@@ -21,10 +23,23 @@ class Connections:
     """Lends out raw connections of redis-py (its client costs some 50 µs a command on top). Thread-safe."""
 
     def __init__(self, url: str, settings: RedisBackendSettings) -> None:
-        spelled = "unix://" + url.removeprefix("redis+socket://") if url.startswith("redis+socket://") else url
-        self._url = spelled.replace("virtual_host=", "db=")
         self.masked = mask_url(url)
-        self._settings = settings
+        options: dict[str, Any] = {
+            "socket_timeout": settings.socket_timeout,
+            "socket_connect_timeout": settings.socket_connect_timeout,
+            "socket_keepalive": settings.socket_keepalive,
+            "protocol": 2,
+        }
+        if settings.client_name:
+            options["client_name"] = settings.client_name
+        self._dialer = Dialer(
+            url,
+            options,
+            tls=settings.backend_use_ssl,
+            master_name=settings.master_name,
+            sentinel_kwargs=settings.sentinel_kwargs,
+            key_prefix=settings.global_keyprefix,
+        )
         self._idle: list[Any] = []
         self._lock = threading.Lock()
         self._shas: dict[str, str] = {}
@@ -34,45 +49,60 @@ class Connections:
         """Make sure that the server answers within *timeout_s*."""
         self._connect_timeout_s = timeout_s
         with self.lent() as connection:
-            self.call(connection, "PING")
+            try:
+                wrong = check_version(self.call(connection, "INFO", "server"))
+            except redis.ResponseError:  # not allowed to ask
+                return
+        if wrong:
+            raise BackendError(f"{self.masked}: {wrong}")
 
     def new(self) -> Any:
         """Return a connection of the caller's own."""
-        timeout_s = min(self._connect_timeout_s, self._settings.socket_connect_timeout or self._connect_timeout_s)
-        pool = redis.ConnectionPool.from_url(
-            self._url,
-            protocol=2,
-            socket_timeout=self._settings.socket_timeout,
-            **({} if self._url.startswith("unix") else {"socket_connect_timeout": timeout_s}),
-        )
-        connection = pool.connection_class(**pool.connection_kwargs)
-        connection.connect()
-        return connection
+        return self._dialer.connect(self._connect_timeout_s)
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[Any]:
         """Lend a connection; one that failed is thrown away, and the failure raised as ``BackendError``."""
         try:
-            with self._lock:
-                connection = self._idle.pop() if self._idle else None
-            if connection is None:
-                connection = self.new()
+            connection = self._living() or self.new()
             try:
                 yield connection
+            except ELSEWHERE:
+                self._hang_up(connection)
+                raise
             except redis.ResponseError:
                 self._give_back(connection)
                 raise
             except BaseException:
-                connection.disconnect()
+                self._hang_up(connection)
                 raise
             self._give_back(connection)
         except (redis.RedisError, OSError) as error:
             text = str(error) or type(error).__name__
             raise BackendError(f"cannot use the Redis result store at {self.masked}: {text}") from error
 
+    def _living(self) -> Any:
+        """Take an idle connection that the server has not closed: to a closed one there is something to read."""
+        while True:
+            with self._lock:
+                if not self._idle:
+                    return None
+                connection = self._idle.pop()
+            if connection._sock is not None:
+                waiting = select.poll()
+                waiting.register(connection._sock, select.POLLIN)
+                if not waiting.poll(0):
+                    return connection
+            connection.disconnect()
+
     def _give_back(self, connection: Any) -> None:
         with self._lock:
             self._idle.append(connection)
+
+    def _hang_up(self, connection: Any) -> None:
+        """Disconnect, the idle ones too: they lead to the same server."""
+        connection.disconnect()
+        self.close()
 
     @staticmethod
     def call(connection: Any, *command: Any) -> Any:

@@ -1,4 +1,5 @@
-"""Redis (6.2 and later, Valkey) as broker, on Celery's wire: ``redis://``, ``rediss://``, ``redis+socket://``, ``sentinel://``.
+"""Redis (6.2 and later, Valkey) as broker, on Celery's wire: ``redis://``, ``rediss://``, ``redis+socket://``,
+``sentinel://``, ``redis+cluster://`` and ``rediss+cluster://``.
 
 Messages lie in the lists that Celery uses, in the envelope that Celery writes, so that workers and clients of both
 kinds share a queue. Beneath, Umbel keeps what Celery does not: a claim moves a batch of messages from the lists into
@@ -19,7 +20,7 @@ __all__ = ["RedisTransport", "RedisTransportSettings", "plugin_info", "umbel_tra
 
 plugin_info = PluginInfo(
     kind="transport",
-    names=("redis", "rediss", "redis+socket", "sentinel"),
+    names=("redis", "rediss", "redis+socket", "sentinel", "redis+cluster", "rediss+cluster"),
     summary="Redis and Valkey, sharing queues with Celery; atomic claims under leases",
     requires=("redis",),
     extra="redis",

@@ -8,68 +8,35 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import redis
 import redis.exceptions
-import redis.sentinel
 
 from umbel.exceptions import OperationalError, TransportError
 from umbel.urls import mask_url
+from umbel_transport_redis.dialing import ELSEWHERE, Dialer, check_version
 from umbel_transport_redis.settings import RedisTransportSettings
 
-__all__ = ["Link", "database_of", "driver_url"]
+__all__ = ["Link"]
 
 
-def driver_url(url: str) -> str:
-    """Return *url* in redis-py's spelling: ``redis+socket:///path?virtual_host=1`` is its ``unix:///path?db=1``."""
-    if url.startswith("redis+socket://"):
-        url = "unix://" + url.removeprefix("redis+socket://")
-        url = url.replace("virtual_host=", "db=")
-    return url
-
-
-def database_of(url: str) -> int:
-    """Return the number of the database that *url* names (0 when it names none)."""
-    parts = urlsplit(driver_url(url))
-    if parts.scheme == "unix":
-        return int(parse_qs(parts.query).get("db", ["0"])[0])
-    path = parts.path.strip("/")
-    if not path:
-        return int(parse_qs(parts.query).get("db", ["0"])[0])
-    try:
-        return int(path)
-    except ValueError:
-        raise OperationalError(
-            f"expected the number of a database after the host, got {path!r} in {mask_url(url)}; write for example /0"
-        ) from None
-
-
-def _pool_of(url: str, settings: RedisTransportSettings, timeout_s: float) -> Any:
+def _dialer(url: str, settings: RedisTransportSettings) -> Dialer:
     options: dict[str, Any] = {
         "socket_timeout": settings.socket_timeout,
-        "socket_connect_timeout": min(timeout_s, settings.socket_connect_timeout or timeout_s),
+        "socket_connect_timeout": settings.socket_connect_timeout,
+        "socket_keepalive": settings.socket_keepalive,
         "protocol": 2,
     }
     if settings.client_name:
         options["client_name"] = settings.client_name
-    if url.startswith("sentinel://"):
-        hosts = [urlsplit(part if "//" in part else f"sentinel://{part}") for part in url.split(";")]
-        if not settings.master_name:
-            raise OperationalError(
-                "sentinel:// needs the name of its master: set broker_transport_options = {'master_name': '...'}"
-            )
-        sentinel: Any = redis.sentinel.Sentinel(
-            [(host.hostname or "localhost", host.port or 26379) for host in hosts],
-            sentinel_kwargs=settings.sentinel_kwargs,
-            password=hosts[0].password,
-            db=database_of(url.split(";", maxsplit=1)[0]),
-            **options,
-        )
-        return sentinel.master_for(settings.master_name).connection_pool
-    if not url.startswith("redis+socket://"):
-        options["socket_keepalive"] = settings.socket_keepalive
-    return redis.ConnectionPool.from_url(driver_url(url), **options)
+    return Dialer(
+        url,
+        options,
+        tls=settings.ssl,
+        master_name=settings.master_name,
+        sentinel_kwargs=settings.sentinel_kwargs,
+        key_prefix=settings.global_keyprefix,
+    )
 
 
 class Link:
@@ -78,12 +45,21 @@ class Link:
     def __init__(self, url: str, settings: RedisTransportSettings, timeout_s: float) -> None:
         self._masked = mask_url(url)
         self._shas: dict[str, str] = {}
+        dialer = _dialer(url, settings)
         try:
-            pool = _pool_of(url, settings, timeout_s)
-            self._connection: Any = pool.connection_class(**pool.connection_kwargs)
-            self._connection.connect()
-        except (redis.RedisError, OSError, ValueError) as error:
+            self._connection: Any = dialer.connect(timeout_s)
+        except (redis.RedisError, OSError) as error:
             raise self._translated(error, "connect to") from error
+
+    def check_server(self) -> None:
+        """Raise ``OperationalError`` for a server that is too old for our scripts."""
+        try:
+            wrong = check_version(self.call("INFO", "server"))
+        except redis.ResponseError:  # not allowed to ask
+            return
+        if wrong:
+            self.close()
+            raise OperationalError(f"{self._masked}: {wrong}")
 
     def fileno(self) -> int:
         """Return the descriptor to select on (the driver has no public name for its socket)."""
@@ -110,7 +86,9 @@ class Link:
             connection = self._connection
             connection.send_packed_command(connection.pack_command(*command), check_health=False)
             return connection.read_response()
-        except redis.ResponseError:
+        except redis.ResponseError as error:
+            if isinstance(error, ELSEWHERE):
+                raise self._translated(error, "talk to") from error
             raise
         except (redis.RedisError, OSError) as error:
             self.close()
@@ -171,10 +149,13 @@ class Link:
 
     def _translated(self, error: Exception, doing: str) -> Exception:
         text = str(error) or type(error).__name__
+        if isinstance(error, ELSEWHERE):
+            self.close()
+            text += "; it is not, or no longer, the one to write to"
         if isinstance(error, redis.AuthenticationError):
             text += "; check the user name and password in the URL"
         if isinstance(error, redis.exceptions.OutOfMemoryError | redis.exceptions.ReadOnlyError | redis.ResponseError):
-            refused = "OOM" in text or "READONLY" in text or "MISCONF" in text or "LOADING" in text
-            if not (refused or isinstance(error, redis.ConnectionError)):
+            refused = "OOM" in text or "MISCONF" in text or "LOADING" in text
+            if not (refused or isinstance(error, (redis.ConnectionError, *ELSEWHERE))):
                 return TransportError(f"the Redis server at {self._masked} refused a command: {text}")
         return OperationalError(f"cannot {doing} the Redis server at {self._masked}: {text}")

@@ -12,8 +12,9 @@ from umbel.model import Publication, Queue, Settlement
 from umbel.spi import Consumer, JointTransport, Transport, TransportCapabilities
 from umbel.urls import mask_url
 from umbel_transport_redis.consumer import RedisConsumer
+from umbel_transport_redis.dialing import database_of, identity_of
 from umbel_transport_redis.envelope import encode
-from umbel_transport_redis.link import Link, database_of, driver_url
+from umbel_transport_redis.link import Link
 from umbel_transport_redis.scripts import PUT_BACK
 from umbel_transport_redis.settings import RedisTransportSettings
 from umbel_transport_redis.settling import finished_fields, put_back_arguments
@@ -49,7 +50,7 @@ class RedisTransport(Transport, JointTransport):
     def __init__(self, url: str, settings: RedisTransportSettings) -> None:
         self._url = url
         self._settings = settings
-        self._names = Names(settings, database_of(url.split(";", maxsplit=1)[0]))
+        self._names = Names(settings, database_of(url))
         self._routes = Routes(self._names)
         self._link: Link | None = None
         self._timeout_s = 4.0
@@ -60,13 +61,15 @@ class RedisTransport(Transport, JointTransport):
     @property
     def store_identity(self) -> str:
         """The server and database; equal for the Redis backend on the same URL."""
-        return f"redis:{driver_url(self._url)}"
+        return identity_of(self._url, self._settings.master_name, self._settings.global_keyprefix)
 
     def open(self, timeout_s: float) -> None:
         """Connect."""
         self._timeout_s = timeout_s
         if self._link is None:
-            self._link = Link(self._url, self._settings, timeout_s)
+            link = Link(self._url, self._settings, timeout_s)
+            link.check_server()
+            self._link = link
 
     def close(self) -> None:
         """Disconnect."""
