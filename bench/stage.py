@@ -37,7 +37,7 @@ class Stage:
             "BENCH_BROKER": broker.name,
             "BENCH_URL": broker.url,
             "BENCH_RESULTS": broker.results,
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
         }
         self.environment.pop("UMBEL_HOME", None)
 
