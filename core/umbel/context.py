@@ -6,7 +6,7 @@ The stack of running calls lives in one context variable, so that each thread an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -77,14 +77,58 @@ HEADERS: Final = (
     "stamps",
 )
 _FULL: Final = len(HEADERS)
+_PLACE: Final = {name: place for place, name in enumerate(HEADERS)}
 
 
-def _ours(headers: Mapping[str, Any]) -> dict[str, Any]:
+def _ours(headers: Mapping[str, Any]) -> tuple[Any, ...]:
     fields = {name: headers.get(name) for name in HEADERS}
     fields["root_id"] = fields["root_id"] or fields["id"]
     fields["retries"] = fields["retries"] or 0
     fields["replaced_task_nesting"] = fields["replaced_task_nesting"] or 0
-    return fields
+    return tuple(fields.values())
+
+
+class _Header:
+    """A field that is one of :data:`HEADERS`: read from the message's values when asked for, hidden by an assignment.
+
+    Most calls ask for few of them, and making forty attributes for each call would cost more than running a small one.
+    """
+
+    def __init__(self, name: str, default: Any) -> None:
+        self._place = _PLACE[name]
+        self._default = default
+
+    def __get__(self, request: Context | None, owner: type[Context]) -> Any:
+        values = None if request is None else request.__dict__.get("_values")
+        return self._default if values is None else values[self._place]
+
+
+class _Lazy:
+    """A field that is made of what the worker knows of the message when it is first asked for, and kept then."""
+
+    def __init__(self, name: str, make: Callable[[Context], Any], default: Any) -> None:
+        self._name = name
+        self._make = make
+        self._default = default
+
+    def __get__(self, request: Context | None, owner: type[Context]) -> Any:
+        if request is None or "_values" not in request.__dict__:
+            return self._default
+        made = request.__dict__[self._name] = self._make(request)
+        return made
+
+
+def _header(name: str, default: Any = None) -> Any:
+    return _Header(name, default)
+
+
+def _lazy(name: str, make: Callable[[Context], Any], default: Any = None) -> Any:
+    return _Lazy(name, make, default)
+
+
+def _delivery_info(request: Context) -> dict[str, Any]:
+    _, exchange, routing_key, priority, redelivered, _ = request.__dict__["_delivery"]
+    return {"exchange": exchange, "routing_key": routing_key, "priority": priority, "redelivered": redelivered}
 
 
 class Context:
@@ -98,45 +142,49 @@ class Context:
     commit of this attempt. It is ``None`` elsewhere.
     """
 
-    id: str | None = None
-    task: str | None = None
+    id: str | None = _header("id")
+    task: str | None = _header("task")
     args: Sequence[Any] | None = None
     kwargs: Mapping[str, Any] | None = None
-    retries: int = 0
-    eta: str | None = None
-    expires: str | None = None
-    root_id: str | None = None
-    parent_id: str | None = None
-    group: str | None = None
-    group_index: int | None = None
+    retries: int = _header("retries", 0)
+    eta: str | None = _header("eta")
+    expires: str | None = _header("expires")
+    root_id: str | None = _header("root_id")
+    parent_id: str | None = _header("parent_id")
+    group: str | None = _header("group")
+    group_index: int | None = _header("group_index")
     chord: Any = None
     chain: list[Any] | None = None
     callbacks: list[Any] | None = None
     errbacks: list[Any] | None = None
-    origin: str | None = None
+    origin: str | None = _header("origin")
     hostname: str | None = None
-    delivery_info: dict[str, Any] | None = None
-    reply_to: str | None = None
-    correlation_id: str | None = None
+    delivery_info: dict[str, Any] | None = _lazy("delivery_info", _delivery_info)
+    reply_to: str | None = _lazy("reply_to", lambda request: (request.properties or {}).get("reply_to"))
+    correlation_id: str | None = _lazy(
+        "correlation_id", lambda request: (request.properties or {}).get("correlation_id")
+    )
     is_eager: bool = False
     called_directly: bool = True
-    timelimit: Sequence[float | None] | None = None
-    headers: dict[str, Any] | None = None
+    timelimit: Sequence[float | None] | None = _header("timelimit")
+    headers: dict[str, Any] | None = _lazy(
+        "headers", lambda request: dict(zip(HEADERS, request.__dict__["_values"], strict=True))
+    )
     properties: dict[str, Any] | None = None
-    stamps: dict[str, Any] | None = None
-    stamped_headers: list[str] | None = None
-    shadow: str | None = None
-    replaced_task_nesting: int = 0
+    stamps: dict[str, Any] | None = _header("stamps")
+    stamped_headers: list[str] | None = _header("stamped_headers")
+    shadow: str | None = _header("shadow")
+    replaced_task_nesting: int = _header("replaced_task_nesting", 0)
     utc: bool = True
     logfile: str | None = None
     loglevel: int | None = None
-    ignore_result: bool = False
-    argsrepr: str | None = None
-    kwargsrepr: str | None = None
+    ignore_result: bool = _header("ignore_result", False)
+    argsrepr: str | None = _header("argsrepr")
+    kwargsrepr: str | None = _header("kwargsrepr")
     content_type: str | None = None
-    compression: str | None = None
-    delivery_count: int = 1
-    queue: str | None = None
+    compression: str | None = _lazy("compression", lambda request: (request.headers or {}).get("compression"))
+    delivery_count: int = _lazy("delivery_count", lambda request: request.__dict__["_delivery"][5], 1)
+    queue: str | None = _lazy("queue", lambda request: request.__dict__["_delivery"][0])
     #: Results of the calls made by this one, as result tuples or results: the ``children`` of its own result.
     children: list[Any]
     outbox: list[Publication] | None = None
@@ -155,7 +203,7 @@ class Context:
     @classmethod
     def from_message(
         cls,
-        headers: dict[str, Any],
+        headers: dict[str, Any] | tuple[Any, ...],
         properties: dict[str, Any],
         args: list[Any],
         kwargs: dict[str, Any],
@@ -169,14 +217,14 @@ class Context:
     ) -> Context:
         """Return the request that a normalized message (full protocol 2 headers) asks for.
 
-        *delivery* is (queue, exchange, routing_key, priority, redelivered, delivery_count). An errback in the form of
+        *headers* are the message's, or the values of :data:`HEADERS` where it has no others. *delivery* is (queue,
+        exchange, routing_key, priority, redelivered, delivery_count). An errback in the form of
         ``handler(request, exc, traceback)`` gets its arguments back as objects: run the task with ``request.args``.
         """
-        queue, exchange, routing_key, priority, redelivered, count = delivery
         request = cls.__new__(cls)
-        request.__dict__ = {
-            # A header of the caller's own must not become an attribute that hides one of ours.
-            **(headers if len(headers) == _FULL else _ours(headers)),
+        request.__dict__ = fields = {
+            "_values": headers,
+            "_delivery": delivery,
             "args": args,
             "kwargs": kwargs,
             "chord": embed.get("chord"),
@@ -184,28 +232,20 @@ class Context:
             "callbacks": embed.get("callbacks"),
             "errbacks": embed.get("errbacks"),
             "hostname": hostname,
-            "delivery_info": {
-                "exchange": exchange,
-                "routing_key": routing_key,
-                "priority": priority,
-                "redelivered": redelivered,
-            },
-            "reply_to": properties.get("reply_to"),
-            "correlation_id": properties.get("correlation_id"),
             "called_directly": False,
-            "headers": headers,
             "properties": properties,
             "logfile": logfile,
             "loglevel": loglevel,
             "content_type": content_type,
-            "compression": headers.get("compression"),
-            "delivery_count": count,
-            "queue": queue,
             "children": [],
             "outbox": [],
         }
-        if ERRBACK_HEADER in headers:
-            _revive_errback(args)
+        if not isinstance(headers, tuple):
+            # A header of the caller's own must not become an attribute that hides one of ours.
+            fields["_values"] = _ours(headers)
+            fields["headers"] = headers
+            if ERRBACK_HEADER in headers:
+                _revive_errback(args)
         return request
 
     def as_document(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from umbel.exceptions import DecodeError, EncodeError, InvalidTaskError
@@ -14,7 +15,7 @@ from umbel.model import Message, TaskCall
 from umbel.protocol.codec import Codec
 from umbel.protocol.reprs import MAX_LENGTH, MAX_LEVELS, saferepr
 
-__all__ = ["decode_body", "encode_task", "normalize", "parse_time"]
+__all__ = ["decode_body", "decode_plain_body", "encode_task", "normalize", "parse_time"]
 
 #: What a complete set of headers holds, beside ``task`` and ``id``, and what stands for what is missing
 #: (``root_id`` falls back to the id). ``stamps`` is a fresh dict each time.
@@ -35,7 +36,8 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "replaced_task_nesting": 0,
     "stamped_headers": None,
 }
-_HEADERS: Final = frozenset({"task", "id", "root_id", "stamps", *_DEFAULTS})
+#: The values of a complete set; ``KeyError`` for an incomplete one.
+_values = itemgetter("retries", "timelimit", "task", "id", "root_id", "stamps", *_DEFAULTS)
 _NO_LIMITS: Final = [None, None]
 _EMBED: Final[dict[str, Any]] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
@@ -194,7 +196,11 @@ def normalize(message: Message, codec: Codec, accept: frozenset[str] | None) -> 
     headers = message.headers
     if "task" not in headers:
         return _from_protocol_1(message, codec, accept)
-    if headers.keys() >= _HEADERS and type(headers["retries"]) is int and headers["timelimit"] is not None:
+    try:
+        retries, limits, *_ = _values(headers)
+    except KeyError:
+        retries = limits = None
+    if type(retries) is int and limits is not None:
         _check_headers(headers)
         return message
     headers = _completed(headers)
@@ -261,7 +267,9 @@ def _parse(value: Any, name: str) -> dt.datetime:
 
 
 def _from_protocol_1(message: Message, codec: Codec, accept: frozenset[str] | None) -> Message:
-    body = codec.loads(_plain_body(message, codec), message.content_type, message.content_encoding, accept)
+    body = codec.loads(
+        _bounded(_plain_body(message, codec), codec), message.content_type, message.content_encoding, accept
+    )
     if not isinstance(body, dict) or "task" not in body or "id" not in body:
         raise InvalidTaskError(
             "no task message: neither the headers nor the body name a 'task' and an 'id'; "
@@ -304,7 +312,14 @@ def decode_body(
     Raises :class:`~umbel.exceptions.InvalidTaskError` for a body of another shape, and as :meth:`Codec.loads` does.
     """
     data = _plain_body(message, codec)
-    body = codec.loads(data, message.content_type, message.content_encoding, accept)
+    return decode_plain_body(data, message.content_type, message.content_encoding, codec, accept)
+
+
+def decode_plain_body(
+    data: bytes, content_type: str, content_encoding: str, codec: Codec, accept: frozenset[str] | None
+) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
+    """The same for a body that is not compressed."""
+    body = codec.loads(_bounded(data, codec), content_type, content_encoding, accept)
     try:
         args, kwargs, embed = _from_dict(body) if type(body) is dict else body
     except (TypeError, ValueError):
@@ -317,22 +332,28 @@ def decode_body(
         kwargs = _checked_mapping(kwargs, "keyword arguments")
     if type(embed) is not dict:
         embed = _checked_mapping(embed, "embed")
-    return args, kwargs, embed if embed.keys() >= _EMBED.keys() else {**_EMBED, **embed}
+    if not ("chord" in embed and "chain" in embed and "callbacks" in embed and "errbacks" in embed):
+        embed = {**_EMBED, **embed}
+    return args, kwargs, embed
 
 
 def _plain_body(message: Message, codec: Codec) -> bytes:
     compression = message.headers.get("compression")
     if not compression:
-        size, most = len(message.body), codec.max_bytes
-        if most is not None and size > most:
-            raise DecodeError(
-                f"the body has {size} bytes, and {most} are the most that is decoded (task_max_body_bytes): store "
-                "large data elsewhere and send their address, or raise the setting"
-            )
         return message.body
     if not isinstance(compression, str):
         raise DecodeError(f"the header 'compression' is a content type, got {saferepr(compression, 80)}")
     return codec.decompress(message.body, compression)
+
+
+def _bounded(data: bytes, codec: Codec) -> bytes:
+    most = codec.max_bytes
+    if most is not None and len(data) > most:
+        raise DecodeError(
+            f"the body has {len(data)} bytes, and {most} are the most that is decoded (task_max_body_bytes): store "
+            "large data elsewhere and send their address, or raise the setting"
+        )
+    return data
 
 
 def _from_dict(body: dict[str, Any]) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:

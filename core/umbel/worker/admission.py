@@ -116,13 +116,13 @@ class Admission:
                 f"content type {message.content_type!r} is not accepted here; accept_content names "
                 f"{', '.join(sorted(self._accept))}"
             )
-        normalized = normalize(message, self._app.codec, self._accept)
-        if normalized is not message:
-            delivery.message = message = normalized
+        head = frames.plain_head(message.headers)
+        if head is None:
+            delivery.message = message = normalize(message, self._app.codec, self._accept)
         headers = message.headers
         name = headers["task"]
         order = self._orders.get(name) or self._order(name)
-        count = delivery.delivery_count if "x-umbel-deliveries" not in headers else delivery_count(delivery)
+        count = delivery.delivery_count if head is not None else delivery_count(delivery)
         held = Held(delivery, name, headers["id"], generation, count)
         if order is None:
             self._unknown(held, now)
@@ -135,21 +135,24 @@ class Admission:
             logger.info("Received task: %s[%s]%s", name, held.task_id, f" ETA:[{eta}]" if eta else "")
         if signals.task_received.receivers:
             signals.task_received.send_robust(sender=self._app, request=held)
-        if (headers["expires"] is not None or headers["eta"] is not None) and not self._is_timely(held, now):
+        if head is None and not self._is_timely(held, now):
             return None
-        return self._job(held, order)
+        return self._job(held, order, head)
 
-    def _job(self, held: Held, order: _Order) -> Job | None:
-        """Return the job of *held*, unless a gate is shut or its acknowledgement comes first."""
+    def _job(self, held: Held, order: _Order, head: tuple[Any, ...] | None = None) -> Job | None:
+        """Return the job of *held*, unless a gate is shut or its acknowledgement comes first.
+
+        *head* is what is known of a plain call, which is most of them: see :func:`frames.plain_head`.
+        """
         for gate in self.gates:
             ending = gate(held)
             if ending is not None:
                 self._finish(ending)
                 return None
-        hard, soft = held.headers["timelimit"]
+        hard, soft = held.headers["timelimit"] if head is None else (None, None)
         job = Job(
             self._jobs.add(held),
-            frames.encode_job(held.delivery, self.flags, held.count),
+            frames.encode_job(held.delivery, self.flags, held.count, head),
             held.name,
             order.time_limit_s if hard is None else hard,
             order.soft_time_limit_s if soft is None else soft,

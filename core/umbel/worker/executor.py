@@ -16,7 +16,7 @@ from umbel.context import Context
 from umbel.exceptions import ContentDisallowed, DecodeError, InvalidTaskError, SoftTimeLimitExceeded
 from umbel.log import LogStream
 from umbel.model import Message
-from umbel.protocol.tasks import decode_body
+from umbel.protocol.tasks import decode_body, decode_plain_body
 from umbel.worker import frames
 from umbel.worker.metas import MetaMaker
 from umbel.worker.plans import TaskPlan
@@ -97,7 +97,8 @@ class TaskExecutor:
         """Run one job to its end in this thread."""
         frame = frames.decode_job(payload)
         try:
-            plan = self._plan(frame.headers["task"])
+            name = frame.name
+            plan = self._plans.get(name) or self._plan(name)
             request = self._request(frame)
         except Exception as error:
             return self._refused(error)
@@ -114,7 +115,8 @@ class TaskExecutor:
         """Run one job whose task is a coroutine function on the running loop."""
         frame = frames.decode_job(payload)
         try:
-            plan = self._plan(frame.headers["task"])
+            name = frame.name
+            plan = self._plans.get(name) or self._plan(name)
             request = self._request(frame)
         except Exception as error:
             return self._refused(error)
@@ -125,23 +127,24 @@ class TaskExecutor:
 
     def is_coroutine(self, payload: bytes) -> bool:
         """Say whether *payload* calls an ``async def`` task."""
-        task = self._app.tasks.get(frames.decode_job(payload).headers["task"])
+        task = self._app.tasks.get(frames.decode_job(payload).name)
         return task is not None and task.is_coroutine
 
     def _plan(self, name: str) -> TaskPlan:
-        plan = self._plans.get(name)
-        if plan is None:
-            task = self._app.tasks[name]
-            surround = self._app.host.surroundings(self._app, task)  # first: it may change the task's run()
-            plan = self._plans[name] = TaskPlan(task, stores=self._stores, surround=surround)
+        task = self._app.tasks[name]
+        surround = self._app.host.surroundings(self._app, task)  # first: it may change the task's run()
+        plan = self._plans[name] = TaskPlan(task, stores=self._stores, surround=surround)
         return plan
 
     def _request(self, frame: frames.JobFrame) -> Context:
-        _, headers, properties, content_type, encoding, body, delivery = frame
-        message = Message(body, headers, properties, content_type, encoding)
-        args, kwargs, embed = decode_body(message, self._codec, self._accept)
+        _, head, properties, content_type, encoding, body, delivery = frame
+        if type(head) is tuple:
+            args, kwargs, embed = decode_plain_body(body, content_type, encoding, self._codec, self._accept)
+        else:
+            message = Message(body, frame.headers, properties, content_type, encoding)
+            args, kwargs, embed = decode_body(message, self._codec, self._accept)
         return Context.from_message(
-            headers,
+            head,
             properties,
             args,
             kwargs,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import marshal
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -32,6 +32,7 @@ __all__ = [
     "decode_outcome",
     "encode_job",
     "encode_outcome",
+    "plain_head",
 ]
 
 #: The whole outcome of a task that succeeded and left nothing to do but its acknowledgement.
@@ -56,18 +57,36 @@ _MARSHAL_VERSION: Final = 2  # without reference tracking: a third faster for da
 # A normalized message has all of these headers; one that has no others travels as their values alone.
 _values = itemgetter(*HEADERS)
 _FULL: Final = len(HEADERS)
+_TASK, _ID, _ETA, _EXPIRES, _RETRIES, _TIMELIMIT = map(
+    HEADERS.index, ("task", "id", "eta", "expires", "retries", "timelimit")
+)
+_NO_LIMITS: Final = [None, None]
 
 
 class JobFrame(NamedTuple):
-    """A decoded job. *delivery* is (queue, exchange, routing_key, priority, redelivered, delivery_count)."""
+    """A decoded job. *delivery* is (queue, exchange, routing_key, priority, redelivered, delivery_count).
+
+    *head* are the message's headers, or the values of :data:`~umbel.context.HEADERS` where it has exactly those.
+    """
 
     flags: int
-    headers: dict[str, Any]
+    head: dict[str, Any] | tuple[Any, ...]
     properties: dict[str, Any]
     content_type: str
     content_encoding: str
     body: bytes
     delivery: tuple[str, str, str, int, bool, int]
+
+    @property
+    def headers(self) -> dict[str, Any]:
+        """The headers, made anew where only their values have come."""
+        return dict(zip(HEADERS, self.head, strict=True)) if type(self.head) is tuple else dict(self.head)
+
+    @property
+    def name(self) -> str:
+        """The name of the task."""
+        name: str = self.head[_TASK] if type(self.head) is tuple else dict(self.head)["task"]
+        return name
 
 
 class Outcome(NamedTuple):
@@ -94,8 +113,36 @@ def _loads(data: bytes) -> Any:
     return marshal.loads(data)  # noqa: S302 - the bytes come from this program's own other half
 
 
-def encode_job(delivery: Delivery, flags: int = 0, count: int | None = None) -> bytes:
-    """Return the payload of the job that *delivery* asks for; *count* replaces its delivery count."""
+def plain_head(headers: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    """Return the values of the headers of a plain call; ``None`` for any other, which needs a closer look.
+
+    Plain is what is complete, has no headers of its own, no time to start or to expire, and no time limits.
+    """
+    if len(headers) != _FULL:
+        return None
+    try:
+        head = _values(headers)
+    except KeyError:
+        return None
+    is_plain = (
+        head[_ETA] is None
+        and head[_EXPIRES] is None
+        and head[_TIMELIMIT] == _NO_LIMITS
+        and type(head[_RETRIES]) is int
+        and type(head[_TASK]) is str
+        and type(head[_ID]) is str
+        and bool(head[_TASK] and head[_ID])
+    )
+    return head if is_plain else None
+
+
+def encode_job(
+    delivery: Delivery, flags: int = 0, count: int | None = None, head: tuple[Any, ...] | None = None
+) -> bytes:
+    """Return the payload of the job that *delivery* asks for.
+
+    *count* replaces its delivery count; *head* is what :func:`plain_head` has said of its headers.
+    """
     message = delivery.message
     where = (
         delivery.queue,
@@ -106,14 +153,14 @@ def encode_job(delivery: Delivery, flags: int = 0, count: int | None = None) -> 
         delivery.delivery_count if count is None else count,
     )
     headers: Any = message.headers
-    if len(headers) == _FULL:
-        try:  # noqa: SIM105 - for every task, and a context manager costs more than all the rest of this
-            headers = _values(headers)
+    if head is None and len(headers) == _FULL:
+        try:  # noqa: SIM105 - for many tasks, and a context manager costs a quarter of all the rest of this
+            head = _values(headers)
         except KeyError:  # as many, and not these
             pass
     frame = (
         flags,
-        headers,
+        headers if head is None else head,
         message.properties,
         message.content_type,
         message.content_encoding,
@@ -128,10 +175,7 @@ def encode_job(delivery: Delivery, flags: int = 0, count: int | None = None) -> 
 
 def decode_job(payload: bytes) -> JobFrame:
     """Return what :func:`encode_job` encoded."""
-    flags, headers, properties, content_type, encoding, body, where = _loads(payload)
-    if type(headers) is tuple:
-        headers = dict[str, Any](zip(HEADERS, headers, strict=False))
-    return JobFrame(flags, headers, properties, content_type, encoding, body, where)
+    return JobFrame._make(_loads(payload))
 
 
 def encode_outcome(

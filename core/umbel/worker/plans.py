@@ -31,6 +31,7 @@ class TaskPlan:
         "before_start",
         "enters",
         "entry",
+        "has_epilogue",
         "has_own_backend",
         "has_prologue",
         "is_coroutine",
@@ -73,6 +74,7 @@ class TaskPlan:
         self.keeps = stores and not task.ignore_result
         self.keeps_errors = stores and bool(task.store_errors_even_if_ignored)
         self.tracks_started = bool(task.track_started) and stores
+        self.has_epilogue = self.after_return is not None or self.has_own_backend
         self.has_prologue = self.tracks_started or self.before_start is not None
         throws = task.throws
         self.throws: tuple[type[BaseException], ...] = (throws,) if isinstance(throws, type) else tuple(throws or ())

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from umbel import signals
 from umbel.canvas.chords import after_end, chord_part
 from umbel.canvas.continuation import after_success
-from umbel.context import Context
+from umbel.context import Context, pop_frame, push_frame
 from umbel.einfo import ExceptionInfo
 from umbel.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
 from umbel.model import ChordPart, Commit, Publication, TaskMeta
@@ -53,8 +53,7 @@ class Tracer:
 
     def run(self, plan: TaskPlan, request: Context, flags: int, call: Callable[..., Any]) -> bytes:
         """Run *request* with *call* (the task's function, or what runs its coroutine) and return its outcome."""
-        task = plan.task
-        token = task.push_request(request)
+        token = push_frame(plan.task, request)
         try:
             began = time.monotonic()
             try:
@@ -66,12 +65,11 @@ class Tracer:
                 return self._end(self._raised, plan, request, error, time.monotonic() - began, flags)
             return self._end(self._returned, plan, request, value, time.monotonic() - began, flags)
         finally:
-            task.pop_request(token)
+            pop_frame(token)
 
     async def run_async(self, plan: TaskPlan, request: Context, flags: int) -> bytes:
         """The same for a coroutine function, on the running loop."""
-        task = plan.task
-        token = task.push_request(request)
+        token = push_frame(plan.task, request)
         try:
             began = time.monotonic()
             try:
@@ -85,7 +83,7 @@ class Tracer:
                 return self._end(self._raised, plan, request, error, time.monotonic() - began, flags)
             return self._end(self._returned, plan, request, value, time.monotonic() - began, flags)
         finally:
-            task.pop_request(token)
+            pop_frame(token)
 
     def begin(self, plan: TaskPlan, request: Context) -> None:
         """Do what comes before the function: STARTED, the signal, ``before_start`` (whose error is the task's own)."""
@@ -141,7 +139,8 @@ class Tracer:
             signals.task_success.send_robust(sender=plan.task, result=value, runtime=runtime_s)
         if plan.on_success is not None:
             guard(plan, "on_success", plan.on_success, value, request.id, request.args, request.kwargs)
-        meta = self._epilogue(plan, request, SUCCESS, value, None, meta)
+        if plan.has_epilogue or signals.task_postrun.receivers:
+            meta = self._epilogue(plan, request, SUCCESS, value, None, meta)
         if plan.logger.isEnabledFor(logging.INFO):
             text = saferepr(value, _LOGGED_RESULT_LENGTH)
             plan.logger.info("Task %s[%s] succeeded in %.6fs: %s", request.task, request.id, runtime_s, text)

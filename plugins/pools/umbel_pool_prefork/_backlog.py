@@ -28,18 +28,19 @@ class RunTimes:
         """Return how long the next job of *name* will probably take."""
         return int(self._times.get(name, BUDGET_NS))
 
-    def learn(self, name: str, elapsed_ns: int) -> None:
-        """Take note of a job's run time."""
+    def learn(self, name: str, elapsed_ns: float, count: int = 1) -> None:
+        """Take note of the run time of a job, or of the mean of *count* that ended together."""
         times = self._times
+        weight = _WEIGHT if count == 1 else 1.0 - (1.0 - _WEIGHT) ** count
         known = times.get(name)
         if known is None:
             if len(times) >= _MAX_NAMES:
                 times.clear()
             times[name] = elapsed_ns
         else:
-            times[name] = known + (elapsed_ns - known) * _WEIGHT
+            times[name] = known + (elapsed_ns - known) * weight
         mean = self.mean_ns
-        self.mean_ns = elapsed_ns if mean is None else mean + (elapsed_ns - mean) * _WEIGHT
+        self.mean_ns = elapsed_ns if mean is None else mean + (elapsed_ns - mean) * weight
 
 
 class Backlog:

@@ -8,6 +8,7 @@ import os
 import selectors
 import signal
 import time
+from collections.abc import Iterable
 
 from umbel.spi import Job, PoolOptions
 from umbel_pool_prefork._backlog import Backlog
@@ -104,8 +105,7 @@ class Crew:
 
     def _take(self, child: ChildHandle, report: Report) -> None:
         results, given, note = report
-        for job_id, outcome, elapsed_ns in results:
-            self._ended(child, job_id, outcome, elapsed_ns)
+        self._ended(child, results)
         if given is not None:
             child.answered(time.monotonic_ns())
         if given:
@@ -115,14 +115,26 @@ class Crew:
         if note is not None:
             self._listen(child, *note)
 
-    def _ended(self, child: ChildHandle, job_id: int, outcome: bytes, elapsed_ns: int) -> None:
-        job = child.take_back(job_id)
-        if job is not None:
+    def _ended(self, child: ChildHandle, results: Iterable[tuple[int, bytes, int]]) -> None:
+        """Report outcomes, and learn how long jobs of their names take, once for each run of the same name."""
+        finished, learn = self._reports.finished, self._backlog.times.learn
+        name, total_ns, count = "", 0, 0
+        for job_id, outcome, elapsed_ns in results:
+            job = child.take_back(job_id)
+            if job is None:
+                continue
+            if job.name != name:
+                if count:
+                    learn(name, total_ns / count, count)
+                name, total_ns, count = job.name, 0, 0
+            total_ns += elapsed_ns
+            count += 1
             child.jobs_done += 1
             if child.doomed:
                 child.doomed.pop(job_id, None)
-            self._backlog.times.learn(job.name, elapsed_ns)
-            self._reports.finished(job_id, outcome)
+            finished((job_id, outcome))
+        if count:
+            learn(name, total_ns / count, count)
 
     def _take_back(self, child: ChildHandle, given: list[int]) -> None:
         ids = set(given)
@@ -233,8 +245,7 @@ class Crew:
         """Settle what a dead child leaves: outcomes first, then the job it ran, then the jobs it never began."""
         while not child.closed and self._read(child):  # what it sent before its end is all here by now [B991]
             pass
-        for entry in child.slot.unsent():
-            self._ended(child, *entry)
+        self._ended(child, child.slot.unsent())
         del self.children[child.index]
         with contextlib.suppress(KeyError):
             self._selector.unregister(child.connection)

@@ -19,10 +19,9 @@ class Reports:
     def __init__(self, listener: PoolListener) -> None:
         self._listener = listener
         self._outcomes: list[tuple[int, bytes]] = []
+        #: Takes one (job id, outcome); handed over with the next :meth:`flush`.
+        self.finished = self._outcomes.append
         self._room_changed = False
-
-    def finished(self, job_id: int, outcome: bytes) -> None:
-        self._outcomes.append((job_id, outcome))
 
     def room_changed(self) -> None:
         self._room_changed = True
@@ -46,7 +45,8 @@ class Reports:
     def flush(self) -> None:
         """Hand over what was gathered in this round."""
         if self._outcomes:
-            outcomes, self._outcomes = self._outcomes, []
+            outcomes = self._outcomes.copy()
+            self._outcomes.clear()
             self._room_changed = True
             self._say(self._listener.finished, outcomes)
         if self._room_changed:
