@@ -16,7 +16,16 @@ from umbel.exceptions import ImproperlyConfigured
 if TYPE_CHECKING:
     from umbel.app import Umbel
 
-__all__ = ["Application", "add_shared_task", "current_app", "has_current_app", "set_current", "shared_tasks", "use_app"]
+__all__ = [
+    "Application",
+    "add_shared_task",
+    "current_app",
+    "has_current_app",
+    "set_current",
+    "set_default_maker",
+    "shared_tasks",
+    "use_app",
+]
 
 
 class Application:
@@ -29,6 +38,7 @@ class _Process:
     def __init__(self) -> None:
         self.app: Umbel | None = None
         self.shared: list[Callable[[Umbel], Any]] = []
+        self.make_default: Callable[[], Umbel] | None = None
 
 
 _process = _Process()
@@ -43,12 +53,19 @@ def set_current(app: Umbel | None) -> None:
 def current_app() -> Umbel:
     """Return the current application; :class:`~umbel.exceptions.ImproperlyConfigured` when none was made yet."""
     app = _override.get() or _process.app
+    if app is None and _process.make_default is not None:
+        app = _process.app = _process.make_default()
     if app is None:
         raise ImproperlyConfigured(
             "expected an application, got none: make one with app = Umbel('name') (in a module that is imported "
             "before this call), or pass app=... here"
         )
     return app
+
+
+def set_default_maker(make: Callable[[], Umbel] | None) -> None:
+    """Have *make* called where an application is asked for and there is none: for programs written for Celery."""
+    _process.make_default = make
 
 
 def has_current_app() -> bool:

@@ -72,7 +72,8 @@ def modules_under(folder: pathlib.Path, package: str) -> dict[str, pathlib.Path]
     found = {}
     for path in sorted((folder / package).rglob("*.py")):
         parts = path.relative_to(folder).with_suffix("").parts
-        if "templates" in parts:  # what `umbel plugins new` copies is no module of ours
+        # What `umbel plugins new` copies is no module of ours; what repeats Celery's names has Celery's layout.
+        if "templates" in parts or "as_celery" in parts:
             continue
         found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found

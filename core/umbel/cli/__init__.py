@@ -90,14 +90,14 @@ def _show_warning(message: Warning | str, category: type[Warning], *where: Any, 
 _show_code_warning: Final = warnings.showwarning
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line *arguments* (those of the process) and exit.
+def main(arguments: Sequence[str] | None = None, group: click.Group = cli, program: str = "umbel") -> NoReturn:
+    """Run the command line *arguments* (those of the process) and exit. *group* and *program*: under another name.
 
     The code is the command's own, 2 for a wrong command line, 78 for a wrong configuration, else 1 for an error.
     """
     warnings.showwarning = _show_warning
     try:
-        answer = cli.main(args=arguments, prog_name="umbel", standalone_mode=False)
+        answer = group.main(args=arguments, prog_name=program, standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -1,0 +1,3 @@
+"""Programs."""
+
+from __future__ import annotations

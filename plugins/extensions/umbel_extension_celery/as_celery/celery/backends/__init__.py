@@ -1,0 +1,3 @@
+"""Result backends."""
+
+from __future__ import annotations

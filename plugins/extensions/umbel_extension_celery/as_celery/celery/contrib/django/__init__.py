@@ -1,0 +1,3 @@
+"""Django."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Helpers for tests."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Adapters to frameworks."""
+
+from __future__ import annotations

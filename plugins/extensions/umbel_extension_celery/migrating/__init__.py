@@ -1,0 +1,1 @@
+"""``umbel migrate``: what moving a Celery project over means."""

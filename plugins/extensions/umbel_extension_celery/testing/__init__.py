@@ -1,0 +1,1 @@
+"""What Celery gives to the tests of its projects."""
