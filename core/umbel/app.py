@@ -13,6 +13,7 @@ from umbel.app_loading import import_related, import_required
 from umbel.canvas.builtins import add_builtin_tasks
 from umbel.canvas.signature import Signature, signature
 from umbel.current import set_current, shared_tasks
+from umbel.einfo import ExceptionInfo
 from umbel.registry import Registry
 from umbel.results import AsyncResult, GroupResult, ResultSet, result_from_tuple
 from umbel.results.store import ResultStore
@@ -48,6 +49,9 @@ class Umbel(ConnectedApplication):
 
     Thread-safe once its tasks are defined. Nothing is connected and no plugin is imported before the first call.
     """
+
+    #: What handlers and receivers get as ``einfo``; a subclass may give it more.
+    exception_info: type[ExceptionInfo] = ExceptionInfo
 
     def __init__(
         self,

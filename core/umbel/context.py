@@ -248,6 +248,13 @@ class Context:
                 _revive_errback(args)
         return request
 
+    def __getattr__(self, name: str) -> Any:
+        """Return a header of the caller's own (``headers={"x_tenant": 7}``), where no attribute has its name (B500)."""
+        headers = self.__dict__.get("headers")
+        if headers is not None and name in headers:
+            return headers[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def as_document(self) -> dict[str, Any]:
         """Return what travels of this request in a message about it: to an errback."""
         return {name: getattr(self, name) for name in _DOCUMENT}

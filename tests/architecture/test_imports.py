@@ -39,6 +39,7 @@ MAY_ALSO_IMPORT = {
         "umbel.contrib",
         "umbel.control",
         "umbel.current",
+        "umbel.einfo",
         "umbel.events",
         "umbel.host",
         "umbel.log",

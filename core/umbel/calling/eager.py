@@ -125,7 +125,7 @@ def _attempt(task: Task[..., Any], request: Context) -> tuple[str, Any, Exceptio
             value = run_coroutine(value) if task.is_coroutine else value
             state = SUCCESS
         except Exception as error:  # whatever a task may raise is its outcome
-            state, value, einfo = _outcome(error)
+            state, value, einfo = _outcome(task, error)
         _handle(task, request, state, value, einfo, time.perf_counter() - started)
         task.after_return(state, value, request.id, args, kwargs, einfo)
         if signals.task_postrun.receivers:
@@ -135,8 +135,8 @@ def _attempt(task: Task[..., Any], request: Context) -> tuple[str, Any, Exceptio
     return state, value, einfo
 
 
-def _outcome(error: Exception) -> tuple[str, Any, ExceptionInfo | None]:
-    einfo = ExceptionInfo(error)
+def _outcome(task: Task[..., Any], error: Exception) -> tuple[str, Any, ExceptionInfo | None]:
+    einfo = task.app.exception_info(error)
     if isinstance(error, Retry):
         return RETRY, error, einfo
     if isinstance(error, Ignore):

@@ -20,6 +20,11 @@ class Exchange:
     delivery_mode: int | None = None
     arguments: dict[str, Any] = attrs.field(factory=dict, eq=False)
 
+    @property
+    def type(self) -> str:
+        """Celery's name of *kind*."""
+        return self.kind
+
 
 @attrs.frozen(kw_only=True)
 class Queue:

@@ -14,7 +14,6 @@ import attrs
 from umbel import signals
 from umbel.canvas.chords import after_end
 from umbel.context import Context
-from umbel.einfo import ExceptionInfo
 from umbel.exceptions import (
     ContentDisallowed,
     DecodeError,
@@ -207,7 +206,7 @@ class Failures:
                 args=request.args,
                 kwargs=request.kwargs,
                 traceback=None,
-                einfo=ExceptionInfo(error, traceback_text(error)),
+                einfo=self._app.exception_info(error, traceback_text(error)),
             )
         return ending
 

@@ -38,14 +38,14 @@ def make_report(
     )
 
 
-def einfo_of(error: BaseException) -> ExceptionInfo:
-    """Return the error with its traceback, the frames of the worker itself left out."""
+def einfo_of(error: BaseException, kind: type[ExceptionInfo]) -> ExceptionInfo:
+    """Return the error with its traceback, the frames of the worker itself left out, as *kind*."""
     tb = error.__traceback__
     while tb is not None and str(tb.tb_frame.f_globals.get("__name__", "")).startswith("umbel.worker."):
         tb = tb.tb_next
     if tb is not None:
         error.__traceback__ = tb
-    return ExceptionInfo(error, traceback_text(error))
+    return kind(error, traceback_text(error))
 
 
 def text_of(error: BaseException) -> str:

@@ -158,7 +158,7 @@ class Tracer:
             return self._ignored(plan, request, error, flags)
         if isinstance(error, Reject):
             return self._rejected(plan, request, error)
-        einfo = einfo_of(error)
+        einfo = einfo_of(error, self._app.exception_info)
         if isinstance(error, Retry):
             return self._retried(plan, request, error, einfo, flags)
         return self._failed(plan, request, error, einfo, flags)
@@ -219,7 +219,7 @@ class Tracer:
 
     def _internal_error(self, plan: TaskPlan, request: Context, error: Exception, flags: int) -> bytes:
         """End a task on which this module, or a plugin under it, failed: the fault is shown and nothing is stuck."""
-        einfo = ExceptionInfo(error, traceback_text(error))
+        einfo = self._app.exception_info(error, traceback_text(error))
         einfo.internal = True
         logger.critical("internal error at the end of %s[%s]", request.task, request.id, exc_info=error)
         if signals.task_internal_error.receivers:

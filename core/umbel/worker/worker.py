@@ -188,6 +188,11 @@ class Worker:
         self.stop()
 
     @property
+    def hostname(self) -> str:
+        """The node's name, under Celery's name for it."""
+        return self.node
+
+    @property
     def is_ready(self) -> bool:
         """Whether messages are taken and ends made durable, now."""
         return self._ready.is_set() and self.intake.is_connected and self.outflow.is_healthy and not self.failure

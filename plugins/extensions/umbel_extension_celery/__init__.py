@@ -17,7 +17,7 @@ from umbel_extension_celery.installing import install
 if TYPE_CHECKING:
     import click
 
-__all__ = ["install", "plugin_info", "umbel_cli_commands", "umbel_surround_task"]
+__all__ = ["install", "plugin_info", "umbel_cli_commands", "umbel_surround_task", "umbel_worker_steps"]
 
 plugin_info = PluginInfo(
     kind="extension",
@@ -32,6 +32,12 @@ def umbel_cli_commands() -> Sequence[click.Command]:
     from umbel_extension_celery.commands import commands  # for start-up: every worker loads its extensions
 
     return commands()
+
+
+@hookimpl
+def umbel_worker_steps(app: Any) -> Sequence[type[Any]]:
+    """Start what a Celery project has added to its consumers; the worker itself is their parent."""
+    return sorted(app.steps.get("consumer", ()), key=lambda step: step.__name__)
 
 
 @hookimpl

@@ -12,6 +12,7 @@ from umbel.current import set_default_maker
 from umbel_extension_celery.backends.facade import backend_facade
 from umbel_extension_celery.broker_connection import connection_for
 from umbel_extension_celery.configuration import celery_defaults
+from umbel_extension_celery.exception_info import CeleryExceptionInfo
 from umbel_extension_celery.fixups import find_fixups
 from umbel_extension_celery.hosting import CeleryHost
 from umbel_extension_celery.lazy_configuration import LazilyConfigured
@@ -31,6 +32,7 @@ class Celery(LazilyConfigured):
     *amqp*, *events*, *log*, *control* and *tasks* (classes of Celery's own parts) have no meaning here and are refused.
     """
 
+    exception_info = CeleryExceptionInfo
     #: Celery's names of what a subclass may replace.
     task_cls: type[Task] = Task
     loader_cls: Any = None
