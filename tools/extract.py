@@ -30,6 +30,8 @@ PYPROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_
 KERNEL_NEEDS: Final = ("attrs", "click", "pluggy", "stevedore")
 #: Import name -> distribution, where the two differ.
 DISTRIBUTIONS: Final = {"yaml": "pyyaml", "zstandard": "zstandard"}
+#: What several plugins share; each is a distribution on which they depend.
+LIBRARIES: Final = {folder.name: folder for folder in sorted((ROOT / "plugins/libraries").glob("umbel_library_*"))}
 _PROOF: Final = """
 import sys
 from umbel.host import Host
@@ -79,7 +81,24 @@ def plugins() -> list[Plugin]:
     return sorted(found.values(), key=lambda plugin: plugin.package)
 
 
-def drivers(plugin: Plugin) -> list[str]:
+def imported(folder: Path) -> set[str]:
+    """Return the packages that the modules in *folder* import."""
+    found: set[str] = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found.update(alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found.add((node.module or "").partition(".")[0])
+    return found - {"umbel", folder.name} - sys.stdlib_module_names
+
+
+def libraries(folder: Path) -> list[str]:
+    """Return the libraries of ours that the package in *folder* stands on."""
+    return sorted(imported(folder) & set(LIBRARIES))
+
+
+def drivers(folder: Path) -> list[str]:
     """Return the requirements, in the root's words, of what the package imports beside us and the standard library."""
     project = PYPROJECT["project"]
     extras = project["optional-dependencies"]
@@ -88,18 +107,20 @@ def drivers(plugin: Plugin) -> list[str]:
         *(text for name, extra in extras.items() if name not in ("dev", "peers") for text in extra),
     ]
     known = {re.split(r"[\[<>=!~; ]", text)[0].lower(): text for text in texts}
-    imported: set[str] = set()
-    for path in plugin.folder.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                imported.update(alias.name.partition(".")[0] for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and not node.level:
-                imported.add((node.module or "").partition(".")[0])
-    foreign = {DISTRIBUTIONS.get(name, name) for name in imported - {"umbel", plugin.package} - sys.stdlib_module_names}
+    foreign = {DISTRIBUTIONS.get(name, name) for name in imported(folder)}
     return [known[name] for name in sorted(foreign) if name in known]
 
 
-def write_project(folder: Path, name: str, needs: list[str], package: Path, points: dict[str, dict[str, str]]) -> None:
+def needs(folder: Path) -> list[str]:
+    """Return what the distribution of the package in *folder* depends on."""
+    version = PYPROJECT["project"]["version"]
+    ours = ["umbel", *(name.replace("_", "-") for name in libraries(folder))]
+    return [*(f"{name}=={version}" for name in ours), *drivers(folder)]
+
+
+def write_project(
+    folder: Path, name: str, requirements: list[str], package: Path, points: dict[str, dict[str, str]]
+) -> None:
     """Write a project of one package into *folder*."""
     shutil.copytree(package, folder / package.name, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
     shutil.copy(ROOT / "LICENSE", folder)
@@ -111,16 +132,16 @@ def write_project(folder: Path, name: str, needs: list[str], package: Path, poin
     (folder / "pyproject.toml").write_text(
         f'[build-system]\nrequires = {PYPROJECT["build-system"]["requires"]!r}\nbuild-backend = "hatchling.build"\n'
         f'\n[project]\nname = "{name}"\nversion = "{project["version"]}"\nrequires-python = "{project["requires-python"]}"\n'
-        f'license = "BSD-3-Clause"\nlicense-files = ["LICENSE"]\ndependencies = {needs!r}\n{tables}\n'
+        f'license = "BSD-3-Clause"\nlicense-files = ["LICENSE"]\ndependencies = {requirements!r}\n{tables}\n'
         f'[tool.hatch.build.targets.wheel]\npackages = ["{package.name}"]\n',
         encoding="utf-8",
     )
 
 
-def build(name: str, needs: list[str], package: Path, points: dict[str, dict[str, str]], wheels: Path) -> Path:
+def build(name: str, requirements: list[str], package: Path, points: dict[str, dict[str, str]], wheels: Path) -> Path:
     """Build one wheel and return it."""
     with tempfile.TemporaryDirectory() as folder:
-        write_project(Path(folder), name, needs, package, points)
+        write_project(Path(folder), name, requirements, package, points)
         pip("wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(wheels), folder)
     (wheel,) = wheels.glob(f"{name.replace('-', '_')}-*.whl")
     return wheel
@@ -189,24 +210,27 @@ def main() -> None:
     chosen = [plugin for plugin in plugins() if not options.packages or plugin.package in options.packages]
     with tempfile.TemporaryDirectory(prefix="umbel-extract-") as made:
         work = Path(made)
-        wheels, libraries = work / "wheels", third_party(work / "libraries")
+        wheels, foreign = work / "wheels", third_party(work / "foreign")
         scripts = {"pytest11": PYPROJECT["project"]["entry-points"]["pytest11"]}
         kernel = build("umbel", list(KERNEL_NEEDS), ROOT / "core" / "umbel", scripts, wheels)
-        run(str(environment(work / "kernel", libraries, kernel)), "-c", _NOTHING)
+        run(str(environment(work / "kernel", foreign, kernel)), "-c", _NOTHING)
         print("umbel: the kernel alone has no plugin, and says so")
+
+        shared = {
+            name: build(name.replace("_", "-"), needs(folder), folder, {}, work / name)
+            for name, folder in LIBRARIES.items()
+        }
 
         def extract(plugin: Plugin) -> str:
             points = {f"umbel.{plugin.folder.parent.name}": plugin.names}
-            needs = [f"umbel=={PYPROJECT['project']['version']}", *drivers(plugin)]
-            wheel = build(plugin.distribution, needs, plugin.folder, points, work / plugin.package)
-            python = environment(work / f"env-{plugin.package}", libraries, kernel, wheel)
+            wheel = build(plugin.distribution, needs(plugin.folder), plugin.folder, points, work / plugin.package)
+            below = [shared[name] for name in libraries(plugin.folder)]
+            python = environment(work / f"env-{plugin.package}", foreign, kernel, *below, wheel)
             return prove(plugin, python, work / f"home-{plugin.package}", options.suites)
 
         with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             for plugin, said in zip(chosen, pool.map(extract, chosen), strict=True):
-                print(
-                    f"{plugin.distribution}: {said}; needs {', '.join(drivers(plugin)) or 'nothing more'}", flush=True
-                )
+                print(f"{plugin.distribution}: {said}; needs {', '.join(needs(plugin.folder)[1:]) or 'nothing more'}")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ KIND_FOLDERS = {
     "scheduler": "schedulers",
     "extension": "extensions",
 }
+LIBRARIES = "libraries"
 
 
 @attrs.frozen
@@ -91,16 +92,22 @@ class House:
         self.plugins = {
             package.name: (folder.name, modules_under(folder, package.name))
             for folder in sorted((ROOT / "plugins").iterdir())
-            if folder.is_dir()
+            if folder.is_dir() and folder.name != LIBRARIES
             for package in sorted(folder.iterdir())
+            if package.is_dir() and not package.name.startswith((".", "__"))
+        }
+        #: What several plugins share: package -> (its folder, module name -> file)
+        self.libraries = {
+            package.name: (LIBRARIES, modules_under(package.parent, package.name))
+            for package in sorted((ROOT / "plugins" / LIBRARIES).iterdir())
             if package.is_dir() and not package.name.startswith((".", "__"))
         }
 
     @property
     def sources(self) -> dict[str, pathlib.Path]:
-        """Every module of the kernel and of all plugins."""
+        """Every module of the kernel, of all plugins and of their libraries."""
         merged = dict(self.kernel)
-        for _, modules in self.plugins.values():
+        for _, modules in [*self.plugins.values(), *self.libraries.values()]:
             merged.update(modules)
         return merged
 

@@ -16,6 +16,7 @@ KERNEL_MAY_IMPORT = {"attr", "attrs", "pluggy", "stevedore", "click"}
 TESTING_MAY_IMPORT = KERNEL_MAY_IMPORT | {"pytest", "_pytest", "hypothesis"}
 PLUGINS_MAY_IMPORT = {
     "umbel",
+    "umbel.bindings",
     "umbel.doorbell",
     "umbel.exceptions",
     "umbel.hookspecs",
@@ -100,11 +101,11 @@ def test_the_product_does_not_import_its_test_suites(house: House) -> None:
 
 def test_a_plugin_sees_the_public_kernel_and_no_sibling(house: House) -> None:
     found = []
-    for package, (_, modules) in house.plugins.items():
+    for package, (_, modules) in [*house.plugins.items(), *house.libraries.items()]:
         visible = PLUGINS_MAY_IMPORT | MAY_ALSO_IMPORT.get(package, set())
         for module in modules:
             for used in house.imports(module):
-                if top(used.module) == package or top(used.module) in sys.stdlib_module_names:
+                if top(used.module) in {package, *house.libraries} or top(used.module) in sys.stdlib_module_names:
                     continue
                 if top(used.module) == "umbel":
                     public = is_within(used.module, visible - {"umbel"}) or used.module == "umbel"
@@ -119,13 +120,33 @@ def test_a_plugin_sees_the_public_kernel_and_no_sibling(house: House) -> None:
     assert found == []
 
 
+def test_a_library_is_there_for_two_plugins_and_imports_no_other(house: House) -> None:
+    users = {
+        library: {
+            package
+            for package, (_, modules) in house.plugins.items()
+            if any(top(used.module) == library for module in modules for used in house.imports(module))
+        }
+        for library in house.libraries
+    }
+    assert [library for library, packages in users.items() if len(packages) < 2] == []
+    found = [
+        f"{house.place(module, used.line)} imports {used.module}"
+        for package, (_, modules) in house.libraries.items()
+        for module in modules
+        for used in house.imports(module)
+        if top(used.module) in set(house.libraries) - {package}
+    ]
+    assert found == []
+
+
 def test_a_plugins_driver_is_a_dependency_of_the_project(house: House) -> None:
     project = house.pyproject["project"]
     texts = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
     known = {re.split(r"[\[<>=!~; ]", text)[0].lower().replace("-", "_") for text in texts} | {"yaml", "attr"}
     found = [
         f"{house.place(module, used.line)} imports {used.module}"
-        for _, modules in house.plugins.values()
+        for _, modules in [*house.plugins.values(), *house.libraries.values()]
         for module in modules
         for used in house.imports(module)
         if not top(used.module).startswith("umbel")
@@ -187,7 +208,7 @@ def test_the_kernel_has_no_import_cycle(house: House) -> None:
 
 
 def test_a_plugin_has_no_import_cycle(house: House) -> None:
-    for _, modules in house.plugins.values():
+    for _, modules in [*house.plugins.values(), *house.libraries.values()]:
         graph = {
             module: sorted(
                 {
@@ -248,7 +269,7 @@ def test_the_kernel_names_no_plugin(house: House) -> None:
         f"{house.place(module, line)} {text!r}"
         for module in house.kernel
         for text, line in strings_of(house.tree(module))
-        if text.partition(".")[0] in house.plugins
+        if text.partition(".")[0] in {**house.plugins, **house.libraries}
     ]
     assert found == []
 

@@ -34,6 +34,10 @@ def test_a_plugins_name_says_its_kind(house: House, kind_folders: dict[str, str]
     assert found == []
 
 
+def test_a_librarys_name_says_so(house: House) -> None:
+    assert [package for package in house.libraries if not package.startswith("umbel_library_")] == []
+
+
 def test_every_folder_has_an_entry_point_and_every_entry_point_a_folder(house: House) -> None:
     folders = {(folder, package) for package, (folder, _) in house.plugins.items()}
     targets = {(folder, target.partition(".")[0]) for folder, _, target in house.entry_points()}
@@ -59,7 +63,8 @@ def test_the_lists_of_roots_agree(house: House) -> None:
 
 
 def test_each_package_is_typed(house: House) -> None:
-    folders = [house.root / "plugins" / folder / name for name, (folder, _) in house.plugins.items()]
+    parts = {**house.plugins, **house.libraries}
+    folders = [house.root / "plugins" / folder / name for name, (folder, _) in parts.items()]
     packages = [house.root / "core/umbel", *folders]
     assert [str(package) for package in packages if not (package / "py.typed").is_file()] == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from umbel.calling.bindings import binding_matches
+from umbel.bindings import binding_matches
 from umbel.exceptions import ImproperlyConfigured, QueueNotFound
 from umbel.model import Exchange, Queue
 from umbel.suggestions import suggest

@@ -15,11 +15,10 @@ from umbel.exceptions import BackendError, BackendGetMetaError, BackendStoreErro
 from umbel.model import ChordPart, JoinedChord, TaskMeta
 from umbel.spi import BackendCapabilities, JointBackend, ResultBackend
 from umbel_backend_postgres import chords, results
-from umbel_backend_postgres.address import Address
-from umbel_backend_postgres.link import Connection, Link, TooLateError, connect, explain
 from umbel_backend_postgres.schema import migrate
 from umbel_backend_postgres.settings import PostgresBackendSettings
 from umbel_backend_postgres.waiting import Bulletin, Waiter
+from umbel_library_postgres import Address, Connection, Link, TooLateError, connect, explain
 
 __all__ = ["PostgresBackend"]
 
@@ -71,7 +70,7 @@ class PostgresBackend(ResultBackend, JointBackend):
         if len(metas) == 1:
             self._run(BackendStoreError, lambda link: results.write(link, metas))
         elif metas:
-            self._run(BackendStoreError, _in_transaction(lambda link: results.write(link, metas)))
+            self._run(BackendStoreError, _in_one_batch(lambda link: results.write(link, metas)))
 
     def load(self, ids: Sequence[str]) -> Sequence[TaskMeta | None]:
         return self._run(BackendGetMetaError, lambda link: results.load(link, ids))
@@ -81,9 +80,10 @@ class PostgresBackend(ResultBackend, JointBackend):
 
     def wait(self, ids: Sequence[str], timeout_s: float) -> Sequence[TaskMeta]:
         give_up = time.monotonic() + timeout_s
-        found = self._final(ids)
-        if found or timeout_s <= 0 or self._is_closed:
-            return found
+        if timeout_s <= 0 or self._bulletin is None:
+            found = self._final(ids)
+            if found or timeout_s <= 0 or self._is_closed:
+                return found
         bulletin = self._listening()
         waiter = Waiter(ids)
         try:
@@ -107,10 +107,10 @@ class PostgresBackend(ResultBackend, JointBackend):
     def join(self, parts: Sequence[ChordPart]) -> Sequence[JoinedChord]:
         if not parts:
             return []
-        return self._run(BackendStoreError, _in_transaction(lambda link: chords.join(link, parts)))
+        return self._run(BackendStoreError, _in_one_batch(lambda link: chords.join(link, parts)))
 
     def conclude(self, group_ids: Sequence[str]) -> None:
-        self._run(BackendStoreError, _in_transaction(lambda link: chords.conclude(link, group_ids)))
+        self._run(BackendStoreError, _in_one_batch(lambda link: chords.conclude(link, group_ids)))
 
     def expire(self, before: float) -> int:
         return self._run(BackendStoreError, lambda link: results.expire(link, before))
@@ -122,14 +122,14 @@ class PostgresBackend(ResultBackend, JointBackend):
         return self._address.identity
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self) -> Iterator[psycopg.Connection[Any]]:
         self._check_process()
         with self._lock, self._translated(BackendStoreError):
             # A connection that was lost while it was idle is noticed before anything is written on it.
             self._run(BackendStoreError, lambda link: link.rows("SELECT 1") if self._is_stale() else None)
             link = self._opened()
             try:
-                with link.transaction():
+                with link.batch():
                     yield link.connection
                 self._used_at = time.monotonic()
             except psycopg.Error as error:
@@ -242,9 +242,9 @@ class PostgresBackend(ResultBackend, JointBackend):
             raise error_class(explain(error, self._address.masked)) from error
 
 
-def _in_transaction(action: Callable[[Link], T]) -> Callable[[Link], T]:
+def _in_one_batch(action: Callable[[Link], T]) -> Callable[[Link], T]:
     def run(link: Link) -> T:
-        with link.transaction():
+        with link.batch():
             return action(link)
 
     return run

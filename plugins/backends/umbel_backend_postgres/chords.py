@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from umbel.model import ChordPart, JoinedChord
-from umbel_backend_postgres.link import Link
+from umbel_library_postgres import Link
 
 __all__ = ["conclude", "join"]
 
@@ -58,7 +58,7 @@ def conclude(link: Link, group_ids: Sequence[str]) -> None:
     """Let nobody have these chords any more: what follows them was sent."""
     if group_ids:
         for statement in _CONCLUDE:
-            link.change(statement, (sorted(group_ids),))
+            link.send(statement, (sorted(group_ids),))
 
 
 def _join_one(link: Link, group_id: str, parts: Sequence[ChordPart]) -> JoinedChord | None:
@@ -80,7 +80,7 @@ def _join_one(link: Link, group_id: str, parts: Sequence[ChordPart]) -> JoinedCh
         size = part.size if size is None else size
         if completed_by is None and size is not None and arrived >= size:
             completed_by = part.task_id
-    link.change(_COUNT, (size, arrived, completed_by, completed_by, _KEPT_S, group_id))
+    link.send(_COUNT, (size, arrived, completed_by, completed_by, _KEPT_S, group_id))
     if completed_by not in each:
         return None
     found = [

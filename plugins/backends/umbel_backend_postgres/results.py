@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from umbel.model import TaskMeta
 from umbel.states import SUCCESS
-from umbel_backend_postgres.link import Link
+from umbel_library_postgres import Link
 
 __all__ = ["channel", "expire", "forget", "load", "load_final", "load_group", "save_group", "write"]
 
@@ -71,7 +71,7 @@ def write(link: Link, metas: Sequence[TaskMeta]) -> None:
     """
     for batch in _without_repetitions(metas):
         payloads = _payloads([meta.task_id for meta in batch if meta.is_final])
-        link.rows(_WRITE, (*_columns(batch), payloads))
+        link.send(_WRITE, (*_columns(batch), payloads))
 
 
 def _without_repetitions(metas: Sequence[TaskMeta]) -> Iterable[list[TaskMeta]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from umbel.exceptions import BackendError
-from umbel_backend_postgres.link import Link
+from umbel_library_postgres import Link, versions
 
 __all__ = ["migrate"]
 
@@ -45,42 +45,8 @@ CREATE TABLE SCHEMA.chord_parts (
 );
 """,
 )
-#: Asked of the catalogue itself: what ``to_regclass`` has not found once it does not find after a wait for a lock either.
-_FIND: Final = """
-SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE n.nspname = 'SCHEMA' AND c.relname = 'versions'),
-    EXISTS (SELECT FROM pg_namespace WHERE nspname = 'SCHEMA')
-"""
-_LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('umbel schema SCHEMA', 0))::text"
-_VERSION: Final = "SELECT version FROM SCHEMA.versions WHERE component = %s"
-_NOTE: Final = (
-    "INSERT INTO SCHEMA.versions VALUES (%s, %s) ON CONFLICT (component) DO UPDATE SET version = excluded.version"
-)
 
 
 def migrate(link: Link) -> None:
     """Make the tables, or bring them up to this version; one process does it while the others wait."""
-    if _version(link) == len(_SCRIPTS):
-        return
-    with link.transaction():
-        link.rows(_LOCK)
-        _, has_schema = link.rows(_FIND)[0]
-        if not has_schema:
-            link.script("CREATE schema SCHEMA")
-        version = _version(link)
-        if version > len(_SCRIPTS):
-            raise BackendError(
-                f"expected the tables in schema {link.schema!r} to be of version {len(_SCRIPTS)} or older, got "
-                f"{version}: a newer Umbel has made them; start that one, or use another schema"
-            )
-        link.script("CREATE TABLE IF NOT EXISTS SCHEMA.versions (component text PRIMARY KEY, version integer NOT NULL)")
-        for script in _SCRIPTS[version:]:
-            link.script(script)
-        link.change(_NOTE, (_COMPONENT, len(_SCRIPTS)))
-
-
-def _version(link: Link) -> int:
-    if not link.rows(_FIND)[0][0]:
-        return 0
-    found = link.rows(_VERSION, (_COMPONENT,))
-    return int(found[0][0]) if found else 0
+    versions.migrate(link, _COMPONENT, _SCRIPTS, BackendError)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 
 import psycopg
 
-from umbel_backend_postgres.link import Connection
+from umbel_library_postgres import Connection
 
 __all__ = ["Bulletin", "Waiter"]
 

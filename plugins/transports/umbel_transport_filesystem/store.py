@@ -24,12 +24,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from umbel.bindings import Bindings
 from umbel.doorbell import Doorbell
 from umbel.exceptions import OperationalError
 from umbel.model import Exchange, Publication, Queue
 from umbel_transport_filesystem.files import encode
 from umbel_transport_filesystem.names import WaitingName, folder_name
-from umbel_transport_filesystem.routing import Bindings
 
 __all__ = ["Store", "operational"]
 

@@ -14,9 +14,9 @@ from typing import Final
 
 import attrs
 
+from umbel.bindings import Bindings
 from umbel.exceptions import EncodeError, OperationalError
 from umbel.model import Delivery, Message, Publication, Queue, Settlement
-from umbel_transport_memory.routing import Bindings
 
 __all__ = ["Claim", "Entry", "QueueState", "Space", "find_space", "make_delivery"]
 

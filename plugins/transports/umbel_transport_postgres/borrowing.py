@@ -11,9 +11,9 @@ import psycopg
 from umbel.exceptions import ImproperlyConfigured, OperationalError
 from umbel.model import Publication, Queue
 from umbel.spi import Consumer, Transport
+from umbel_library_postgres import Address, Link
 from umbel_transport_postgres import publishing
-from umbel_transport_postgres.address import Address
-from umbel_transport_postgres.link import Link, failure
+from umbel_transport_postgres.failures import failure
 from umbel_transport_postgres.topology import Topology, find_numbers
 
 __all__ = ["BorrowedTransport", "check_connection"]

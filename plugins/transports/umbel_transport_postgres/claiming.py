@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from umbel.model import Delivery, Settlement
-from umbel_transport_postgres import heads
-from umbel_transport_postgres.link import Link
+from umbel_library_heads import heads
+from umbel_library_postgres import Link
 from umbel_transport_postgres.publishing import LOOK_AGAIN_S
 from umbel_transport_postgres.topology import channel_of
 
@@ -108,7 +108,7 @@ def _delivery(row: Sequence[Any], queue: str, owner: int) -> Delivery:
 def settle(link: Link, settlement: Settlement) -> None:
     """Carry out *settlement*. Deliveries that are not (or no longer) claimed as they say are passed over."""
     for owner, ids in _by_owner([*settlement.acks, *settlement.rejects]).items():
-        link.change(_DONE, (owner, ids))
+        link.send(_DONE, (owner, ids))
     if settlement.requeues:
         due = settlement.requeue_at
         waits = due is not None and due > time.time()
@@ -130,7 +130,7 @@ def notify(link: Link, queues: Iterable[int], payload: str = "") -> None:
     """Wake the consumers of *queues*."""
     channels = [channel_of(link.schema, number) for number in queues]
     if channels:
-        link.rows(_NOTIFY, (payload, channels))
+        link.send(_NOTIFY, (payload, channels))
 
 
 def promote(link: Link) -> float | None:

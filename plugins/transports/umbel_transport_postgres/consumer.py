@@ -16,10 +16,10 @@ import psycopg
 from umbel.exceptions import OperationalError
 from umbel.model import Delivery, Queue, Settlement
 from umbel.spi import Consumer
+from umbel_library_postgres import Address, Connection, Link, connect
 from umbel_transport_postgres import claiming, leases
-from umbel_transport_postgres.address import Address
 from umbel_transport_postgres.deleting import drop_expired
-from umbel_transport_postgres.link import Connection, Link, connect, failure
+from umbel_transport_postgres.failures import failure
 from umbel_transport_postgres.publishing import LOOK_AGAIN_S
 from umbel_transport_postgres.settings import PostgresTransportSettings
 from umbel_transport_postgres.topology import Topology, channel_of, find_numbers
@@ -189,7 +189,7 @@ class PostgresConsumer(Consumer):
     # -- queues, settling, end ----------------------------------------------------------------------------------------
 
     def settle(self, settlement: Settlement) -> None:
-        with self._translated(), self._link.transaction():
+        with self._translated(), self._link.batch():
             claiming.settle(self._link, settlement)
         settled = len(settlement.acks) + len(settlement.rejects) + len(settlement.requeues)
         self._held = max(0, self._held - settled)

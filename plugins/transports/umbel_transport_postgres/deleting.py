@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from umbel_transport_postgres.link import Link
+from umbel_library_postgres import Link
 from umbel_transport_postgres.topology import forgotten, touch
 
 __all__ = ["count", "delete_queue", "delete_unused", "drop_expired", "purge"]

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from umbel_library_postgres import Link
 from umbel_transport_postgres import claiming
 from umbel_transport_postgres.deleting import delete_queue, delete_unused
-from umbel_transport_postgres.link import Link
 
 __all__ = ["add_queue", "bury_dead", "drop_queue", "enter", "leave", "renew"]
 

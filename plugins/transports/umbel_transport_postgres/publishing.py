@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from umbel.exceptions import OperationalError
 from umbel.model import Publication
-from umbel_transport_postgres import heads
-from umbel_transport_postgres.link import Link
+from umbel_library_heads import heads
+from umbel_library_postgres import Link
 from umbel_transport_postgres.topology import Topology, channel_of
 
 __all__ = ["LOOK_AGAIN_S", "publish", "rank_of"]
@@ -33,12 +33,10 @@ SELECT (SELECT count(*) FROM known),
 """
 #: The same for one message, which is what costs the caller time.
 _ONE: Final = """
-WITH known AS MATERIALIZED (SELECT 1 FROM SCHEMA.topology WHERE version = %s::bigint),
-stored AS (
-    INSERT INTO SCHEMA.ready (queue, rank, place, expires_at, head, body)
-    SELECT %s::int, %s::smallint, nextval('SCHEMA.places'), %s::float8, %b::bytea, %b::bytea FROM known
-)
-SELECT pg_notify(%s::text, '')::text FROM known
+INSERT INTO SCHEMA.ready (queue, rank, place, expires_at, head, body)
+SELECT %s::int, %s::smallint, nextval('SCHEMA.places'), %s::float8, %b::bytea, %b::bytea
+FROM SCHEMA.topology WHERE version = %s::bigint
+RETURNING pg_notify(%s::text, '')::text
 """
 _DELAYED: Final = """
 WITH known AS MATERIALIZED (SELECT 1 FROM SCHEMA.topology WHERE version = %s::bigint),
@@ -130,8 +128,8 @@ def _write(link: Link, topology: Topology, statement: str, rows: _Rows) -> None:
 
 def _write_one(link: Link, topology: Topology, rows: _Rows) -> None:
     expires_at = None if rows.expiries[0] is None else float(rows.expiries[0])
-    values = (rows.queues[0], rows.ranks[0], expires_at, rows.heads[0], rows.bodies[0], next(iter(rows.payloads)))
-    if not link.rows(_ONE, (topology.version, *values)):
+    values = (rows.queues[0], rows.ranks[0], expires_at, rows.heads[0], rows.bodies[0])
+    if not link.rows(_ONE, (*values, topology.version, next(iter(rows.payloads)))):
         raise _RoutesChangedError
 
 

@@ -11,11 +11,12 @@ from typing import Any, Final
 
 import attrs
 
+from umbel.bindings import binding_matches
 from umbel.exceptions import OperationalError
 from umbel.model import Publication, Queue
-from umbel_transport_postgres.link import Link
+from umbel_library_postgres import Link
 
-__all__ = ["Target", "Topology", "channel_of", "find_numbers", "forgotten", "topic_matches", "touch"]
+__all__ = ["Target", "Topology", "channel_of", "find_numbers", "forgotten", "touch"]
 
 #: A deleted queue keeps its number for this time, for those who still hold messages of it.
 _TOMBSTONE_S: Final = 86400.0
@@ -137,20 +138,6 @@ def channel_of(schema: str, number: int) -> str:
     return f"{schema}_q{number}"
 
 
-def topic_matches(pattern: str, routing_key: str) -> bool:
-    """Whether *routing_key* fits *pattern*: words between dots, ``*`` for one word, ``#`` for any number, even none."""
-    words = routing_key.split(".")
-    # One row of the table of "does pattern[:p] fit words[:w]", so that many '#' take no more than the product.
-    fits = [True] + [False] * len(words)
-    for part in pattern.split("."):
-        if part == "#":
-            for index in range(1, len(fits)):
-                fits[index] = fits[index] or fits[index - 1]
-        else:
-            fits = [False] + [fits[index] and part in {"*", word} for index, word in enumerate(words)]
-    return fits[-1]
-
-
 def _key(publication: Publication) -> _Key:
     queue = publication.queue
     exchange = publication.exchange
@@ -164,7 +151,7 @@ def _key(publication: Publication) -> _Key:
 def _bound(link: Link, exchange: str, routing_key: str) -> Iterable[Target]:
     found: dict[int, Target] = {}
     for number, kind, key, ttl, length in link.rows(_ROUTES, (exchange,)):
-        if kind == "fanout" or key == routing_key or (kind == "topic" and topic_matches(key, routing_key)):
+        if binding_matches(kind, key, routing_key):
             found[number] = Target(number, ttl, length)
     return found.values()
 

@@ -12,11 +12,11 @@ import psycopg
 from umbel.exceptions import OperationalError
 from umbel.model import Publication, Queue, Settlement
 from umbel.spi import Consumer, JointTransport, Transport, TransportCapabilities
+from umbel_library_postgres import Address, Connection, Link, connect
 from umbel_transport_postgres import claiming, deleting, publishing
-from umbel_transport_postgres.address import Address
 from umbel_transport_postgres.borrowing import BorrowedTransport, check_connection
 from umbel_transport_postgres.consumer import PostgresConsumer
-from umbel_transport_postgres.link import Connection, Link, connect, failure
+from umbel_transport_postgres.failures import failure
 from umbel_transport_postgres.schema import migrate
 from umbel_transport_postgres.settings import PostgresTransportSettings
 from umbel_transport_postgres.topology import Topology, find_numbers
@@ -111,12 +111,8 @@ class PostgresTransport(Transport, JointTransport):
                 deleting.delete_queue(link, number)
 
     def settle(self, settlement: Settlement) -> None:
-        with self._using() as link:
-            if settlement.requeues:
-                with link.transaction():
-                    claiming.settle(link, settlement)
-            else:
-                claiming.settle(link, settlement)
+        with self._using() as link, link.batch() if settlement.requeues else contextlib.nullcontext():
+            claiming.settle(link, settlement)
 
     # -- together with others -----------------------------------------------------------------------------------------
 

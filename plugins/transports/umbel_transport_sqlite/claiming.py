@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from umbel.model import Delivery, Settlement
 from umbel.sqlite_file import Connection
-from umbel_transport_sqlite import heads, places
+from umbel_library_heads import heads
+from umbel_transport_sqlite import places
 from umbel_transport_sqlite.publishing import NEXT_PLACE, Ringer
 from umbel_transport_sqlite.topology import topic_of
 

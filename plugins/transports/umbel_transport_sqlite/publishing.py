@@ -10,7 +10,8 @@ from typing import Any, Final
 from umbel.doorbell import Doorbell
 from umbel.model import Publication
 from umbel.sqlite_file import Connection
-from umbel_transport_sqlite import heads, places
+from umbel_library_heads import heads
+from umbel_transport_sqlite import places
 from umbel_transport_sqlite.topology import Target, Topology
 
 __all__ = ["BIG_BODY", "LOOK_AGAIN_S", "NEXT_PLACE", "Ringer", "publish", "publish_one"]

@@ -12,12 +12,13 @@ from typing import Final
 
 import attrs
 
+from umbel.bindings import binding_matches
 from umbel.exceptions import OperationalError
 from umbel.model import Publication, Queue
 from umbel.sqlite_file import Connection
 from umbel_transport_sqlite import places
 
-__all__ = ["Target", "Topology", "topic_matches"]
+__all__ = ["Target", "Topology"]
 
 _REMEMBERED_S: Final = 60.0
 _TOMBSTONE_S: Final = 86400.0
@@ -161,29 +162,12 @@ def topic_of(number: int) -> str:
     return f"q:{number}"
 
 
-def topic_matches(pattern: str, routing_key: str) -> bool:
-    """Whether *routing_key* fits *pattern*: words between dots, ``*`` for one word, ``#`` for any number, even none."""
-    return _words_match(pattern.split("."), routing_key.split("."))
-
-
-def _words_match(pattern: list[str], words: list[str]) -> bool:
-    # One row of the table of "does pattern[:p] fit words[:w]", so that many '#' take no more than the product.
-    fits = [True] + [False] * len(words)
-    for part in pattern:
-        if part == "#":
-            for index in range(1, len(fits)):
-                fits[index] = fits[index] or fits[index - 1]
-        else:
-            fits = [False] + [fits[index] and part in {"*", word} for index, word in enumerate(words)]
-    return fits[-1]
-
-
 def _bound(connection: Connection, exchange: str, routing_key: str) -> Iterable[Target]:
     numbers: dict[int, None] = {}
     for key, queue, kind in connection.execute(
         "SELECT routing_key, queue, kind FROM umbel_bindings WHERE exchange = ? ORDER BY queue", (exchange,)
     ):
-        if kind == "fanout" or key == routing_key or (kind == "topic" and topic_matches(key, routing_key)):
+        if binding_matches(kind, key, routing_key):
             numbers[queue] = None
     return [_target(connection, number) for number in numbers]
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from umbel import Exchange, Queue, Task, Umbel
-from umbel.calling.bindings import binding_matches
+from umbel.bindings import binding_matches
 from umbel.exceptions import ImproperlyConfigured, QueueNotFound
 
 

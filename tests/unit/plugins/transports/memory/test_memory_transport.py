@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from umbel.bindings import Bindings
 from umbel.exceptions import EncodeError, OperationalError
 from umbel.model import Exchange, Message, Publication, Queue, Settlement
 from umbel_transport_memory import MemoryTransport
-from umbel_transport_memory.routing import Bindings
 from umbel_transport_memory.space import find_space
 
 QUEUE = Queue(name="q")

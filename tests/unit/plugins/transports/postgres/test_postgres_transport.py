@@ -17,8 +17,8 @@ from umbel import Umbel, group
 from umbel.exceptions import ImproperlyConfigured, OperationalError
 from umbel.model import Exchange, Message, Publication, Queue, Settlement
 from umbel.testing.processes import ChildProcess
+from umbel_library_postgres import Address
 from umbel_transport_postgres import PostgresTransport, PostgresTransportSettings, in_transaction, umbel_transport
-from umbel_transport_postgres.address import Address
 
 Q = Queue(name="q")
 SOON_S = 10.0

@@ -19,12 +19,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from umbel.bindings import topic_matches
 from umbel.exceptions import EncodeError, OperationalError
 from umbel.model import Delivery, Exchange, Message, Publication, Queue, Settlement
 from umbel.spi import Consumer
-from umbel_transport_sqlite import SqliteTransport, heads, places
+from umbel_library_heads import heads
+from umbel_transport_sqlite import SqliteTransport, places
 from umbel_transport_sqlite.consumer import SqliteConsumer
-from umbel_transport_sqlite.topology import topic_matches
 
 Q = Queue(name="q")
 

@@ -10,12 +10,12 @@ from contextlib import AbstractContextManager
 from typing import Any, Final, TypeVar
 
 import psycopg
+from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.rows import TupleRow, tuple_row
 
-from umbel.exceptions import OperationalError, TransportError
-from umbel_transport_postgres.address import Address
+from umbel_library_postgres.address import Address
 
-__all__ = ["Connection", "Link", "connect", "failure"]
+__all__ = ["Connection", "Link", "TooLateError", "connect", "explain"]
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class Connection(psycopg.Connection[TupleRow]):
             give_up_at = min(give_up_at, self.give_up_at)
         try:
             return super().wait(_until(gen, give_up_at), *options, **named)
-        except _TooLateError:
+        except TooLateError:
             self.close()
             raise
 
@@ -58,7 +58,7 @@ class Connection(psycopg.Connection[TupleRow]):
             self.give_up_at = None
 
 
-class _TooLateError(psycopg.OperationalError):
+class TooLateError(psycopg.OperationalError):
     """The server did not answer in time."""
 
 
@@ -69,7 +69,7 @@ def _until(steps: Generator[Any, Any, T], give_up_at: float) -> Generator[Any, A
         while True:
             ready = yield wanted
             if not ready and time.monotonic() >= give_up_at:
-                raise _TooLateError("no answer in time")
+                raise TooLateError("no answer in time")
             wanted = steps.send(ready)
     except StopIteration as end:
         result: T = end.value
@@ -92,16 +92,14 @@ def connect(address: Address, timeout_s: float, command_timeout_s: float) -> Con
     return connection
 
 
-def failure(error: psycopg.Error, masked: str) -> Exception:
-    """Return what to raise for the driver's *error*."""
+def explain(error: psycopg.Error, masked: str) -> str:
+    """Return what to tell people of the driver's *error*."""
     text = str(error).strip().replace("\n", " ") or type(error).__name__
     if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
-        text += "; the tables are made when a worker starts: was the schema dropped, or is search in another database?"
+        text += "; the tables are made when a process connects: was the schema dropped, or is this another database?"
     elif isinstance(error, psycopg.errors.InsufficientPrivilege):
         text += "; grant this user USAGE and CREATE on the schema, or have its owner start a worker once"
-    elif isinstance(error, psycopg.DataError | psycopg.IntegrityError):
-        return TransportError(f"the PostgreSQL server at {masked} refused a value: {text}")
-    return OperationalError(f"cannot use the PostgreSQL server at {masked}: {text}")
+    return f"cannot use the PostgreSQL server at {masked}: {text}"
 
 
 class Link:
@@ -116,6 +114,8 @@ class Link:
         self._borrowed = borrowed
         self._texts: dict[str, bytes] = {}
         self._cursor: psycopg.Cursor[TupleRow] = psycopg.Cursor(connection, row_factory=tuple_row)
+        #: For what nobody reads the answer of: in a batch, the answer of one statement would be taken for another's.
+        self._blind: psycopg.Cursor[TupleRow] = psycopg.Cursor(connection, row_factory=tuple_row)
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[TupleRow]:
         """Run *statement* and return all of its rows."""
@@ -129,12 +129,48 @@ class Link:
         """Run several statements without values."""
         self._cursor.execute(statements.replace("SCHEMA", self.schema).encode())
 
+    def send(self, statement: str, values: Sequence[Any] = ()) -> None:
+        """Run *statement* for what it does. Inside of :meth:`batch` it goes with the next round trip."""
+        self._blind.execute(self._text(statement), values, binary=True)
+
     def transaction(self) -> AbstractContextManager[Any]:
         """Have what is inside done at once or not at all."""
         return contextlib.nullcontext() if self._borrowed else self.connection.transaction()
 
+    @contextlib.contextmanager
+    def batch(self) -> Iterator[None]:
+        """Have what is inside done at once or not at all, in one round trip if nothing inside asks for rows.
+
+        What fails may be raised at the end only, and :meth:`change` does not know its number.
+        """
+        if self._borrowed or not psycopg.Pipeline.is_supported():
+            with self.transaction():
+                yield
+            return
+        try:
+            with self.connection.pipeline():
+                self.send("BEGIN")
+                try:
+                    yield
+                except BaseException:
+                    if self.connection.pgconn.pipeline_status != PipelineStatus.ABORTED:
+                        self.send("ROLLBACK")
+                    raise
+                self.send("COMMIT")
+        finally:
+            if not self.connection.closed and self.connection.info.transaction_status != TransactionStatus.IDLE:
+                self.connection.rollback()  # what failed has left its transaction open
+
+    def is_lost(self, error: psycopg.Error) -> bool:
+        """Say whether the connection is of no use after *error*. The driver may not have noticed yet."""
+        state = error.sqlstate or ""
+        return self.connection.closed or state.startswith(("08", "57P"))
+
     def _run(self, statement: str, values: Sequence[Any]) -> psycopg.Cursor[TupleRow]:
+        return self._cursor.execute(self._text(statement), values, binary=True)
+
+    def _text(self, statement: str) -> bytes:
         text = self._texts.get(statement)
         if text is None:
             text = self._texts[statement] = statement.replace("SCHEMA", self.schema).encode()
-        return self._cursor.execute(text, values, binary=True)
+        return text
