@@ -10,7 +10,7 @@ from umbel.spi.backend import BackendCapabilities, ResultBackend
 from umbel.spi.committer import Committer
 from umbel.spi.joint import JointBackend, JointTransport
 from umbel.spi.ledger import JobLedger
-from umbel.spi.pool import Executor, Job, Pool, PoolCapabilities, PoolListener, PoolOptions
+from umbel.spi.pool import Executor, Job, Pool, PoolCapabilities, PoolListener, PoolOptions, RunningJob
 from umbel.spi.revocations import Revocation, RevocationStore
 from umbel.spi.router import Router
 from umbel.spi.scheduler import ScheduleEntry, Scheduler
@@ -35,6 +35,7 @@ __all__ = [
     "Revocation",
     "RevocationStore",
     "Router",
+    "RunningJob",
     "ScheduleEntry",
     "Scheduler",
     "Serializer",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from umbel.spi.pool import Job, PoolListener
+from umbel.spi.pool import Job, PoolListener, RunningJob
 
 __all__ = ["JobLedger"]
 
@@ -125,6 +126,12 @@ class JobLedger:
             moving = concurrency - sum(1 for started_ns in running if now_ns - started_ns > _QUICK_NS)
             room = max(room, min(int(moving * _AHEAD_NS / max(mean_ns, 1.0)), _MAX_AHEAD))
         return max(0, room - len(self._waiting))
+
+    def running(self) -> Sequence[RunningJob]:
+        """Return what ``Pool.running`` answers."""
+        now, now_ns, pid = time.time(), time.monotonic_ns(), os.getpid()
+        running = list(self._running.items())
+        return [RunningJob(job_id, now - (now_ns - began_ns) / 1e9, pid) for job_id, began_ns in running]
 
     def figures(self) -> dict[str, Any]:
         """Return what ``Pool.describe`` says about jobs."""

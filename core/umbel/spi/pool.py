@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import attrs
 
-__all__ = ["Executor", "Job", "Pool", "PoolCapabilities", "PoolListener", "PoolOptions"]
+__all__ = ["Executor", "Job", "Pool", "PoolCapabilities", "PoolListener", "PoolOptions", "RunningJob"]
 
 
 @attrs.frozen(kw_only=True)
@@ -46,6 +46,14 @@ class Job:
     name: str = ""
     time_limit_s: float | None = None
     soft_time_limit_s: float | None = None
+
+
+class RunningJob(NamedTuple):
+    """A job that runs now: since when (Unix seconds), and in which process."""
+
+    job_id: int
+    started_at: float
+    pid: int
 
 
 class Executor(Protocol):
@@ -141,5 +149,12 @@ class Pool(ABC):
         """Take back those of *job_ids* that have not started, and return them: they are reported no more.
 
         What has started goes on. A pool that cannot do this returns nothing.
+        """
+        return ()
+
+    def running(self) -> Sequence[RunningJob]:
+        """Return what runs now, for events and inspection; nothing where the pool cannot tell.
+
+        A job that has just ended may still be among them, one that has just begun may be missing.
         """
         return ()

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from umbel.exceptions import ImproperlyConfigured
-from umbel.spi import Executor, Job, JobLedger, Pool, PoolCapabilities, PoolListener, PoolOptions
+from umbel.spi import Executor, Job, JobLedger, Pool, PoolCapabilities, PoolListener, PoolOptions, RunningJob
 from umbel_pool_asyncio._threads import DaemonThreads
 
 __all__ = ["AsyncioPool"]
@@ -83,6 +83,9 @@ class AsyncioPool(Pool):
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(_CANCEL_S)
         return unstarted
+
+    def running(self) -> Sequence[RunningJob]:
+        return self._ledger.running()
 
     def describe(self) -> Mapping[str, Any]:
         return {

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import Any, ClassVar
 
 from umbel.exceptions import ImproperlyConfigured, UmbelError
-from umbel.spi import Executor, Job, Pool, PoolCapabilities, PoolListener, PoolOptions
+from umbel.spi import Executor, Job, Pool, PoolCapabilities, PoolListener, PoolOptions, RunningJob
 from umbel_pool_prefork._backlog import Backlog
 from umbel_pool_prefork._dispatch import room
 from umbel_pool_prefork._engine import Engine
@@ -124,6 +124,14 @@ class PreforkPool(Pool):
         unstarted = engine.stop(drain, timeout_s)
         atexit.unregister(self._stop_at_exit)
         return unstarted
+
+    def running(self) -> Sequence[RunningJob]:
+        engine = self._engine
+        if engine is None:
+            return ()
+        now, now_ns = time.time(), time.monotonic_ns()
+        jobs = [(child.pid, child.slot.running()) for child in list(engine.crew.children.values())]
+        return [RunningJob(job[0], now - (now_ns - job[1]) / 1e9, pid) for pid, job in jobs if job is not None]
 
     def describe(self) -> Mapping[str, Any]:
         options = self._options

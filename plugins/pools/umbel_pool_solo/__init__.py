@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from umbel.hookspecs import hookimpl
 from umbel.model import PluginInfo
-from umbel.spi import Executor, Job, JobLedger, Pool, PoolCapabilities, PoolListener, PoolOptions
+from umbel.spi import Executor, Job, JobLedger, Pool, PoolCapabilities, PoolListener, PoolOptions, RunningJob
 
 __all__ = ["SoloPool", "plugin_info", "umbel_pool"]
 
@@ -60,6 +60,9 @@ class SoloPool(Pool):
         unstarted = self._ledger.stop(drain, timeout_s)
         self._jobs.put(None)
         return unstarted
+
+    def running(self) -> Sequence[RunningJob]:
+        return self._ledger.running()
 
     def describe(self) -> Mapping[str, Any]:
         return {

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from umbel.exceptions import ImproperlyConfigured
 from umbel.hookspecs import hookimpl
 from umbel.model import PluginInfo
-from umbel.spi import Executor, Job, JobLedger, Pool, PoolCapabilities, PoolListener, PoolOptions
+from umbel.spi import Executor, Job, JobLedger, Pool, PoolCapabilities, PoolListener, PoolOptions, RunningJob
 
 __all__ = ["ThreadsPool", "plugin_info", "umbel_pool"]
 
@@ -89,6 +89,9 @@ class ThreadsPool(Pool):
         with self._lock:
             self._follow_concurrency()
         return unstarted
+
+    def running(self) -> Sequence[RunningJob]:
+        return self._ledger.running()
 
     def describe(self) -> Mapping[str, Any]:
         return {

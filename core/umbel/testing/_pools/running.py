@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -132,6 +133,25 @@ class RunningTests(PoolStage):
         gate.open()
         running.ears.until_ended(first, third)
         assert second not in running.ears.reports
+
+    def test_what_runs_is_told(self, start: Callable[..., Running], gate: Gate) -> None:
+        """[B209] since when it runs, and in which process."""
+        running = start(concurrency=1)
+        if type(running.pool).running is Pool.running:
+            pytest.skip(f"{type(running.pool).__name__} cannot tell what runs")
+        before = time.time()
+        first, second = running.submit(gate.payload(), gate.payload())
+        gate.arrived()
+        [job] = running.pool.running()
+        assert job.job_id == first
+        assert before - 0.1 <= job.started_at <= time.time() + 0.1
+        assert job.pid in running.pool.describe().get("processes", [os.getpid()])
+        gate.open()
+        gate.arrived()
+        running.ears.until(lambda: [job.job_id for job in running.pool.running()] == [second])
+        gate.open()
+        running.ears.until_ended(first, second)
+        running.ears.until(lambda: not running.pool.running())
 
     def test_describe_is_plain_data(self, start: Callable[..., Running]) -> None:
         running = start()
