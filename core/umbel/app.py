@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from umbel.calling.router import CallRouter
     from umbel.calling.sending import Calls
     from umbel.canvas.workflows import Workflows
+    from umbel.events.facade import Events
     from umbel.host import Host
     from umbel.protocol.codec import Codec
 
@@ -131,6 +132,13 @@ class Umbel(ConnectedApplication):
         from umbel.calling.sending import Calls  # brings attrs and the models: only the first call pays for them
 
         return Calls(self)
+
+    @cached_property
+    def events(self) -> Events:
+        """What is told of tasks and workers, and listening to it."""
+        from umbel.events.facade import Events  # for start-up: few programs listen
+
+        return Events(self)
 
     @cached_property
     def workflows(self) -> Workflows:

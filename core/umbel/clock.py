@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from typing import Any
 
 __all__ = ["LamportClock"]
 
@@ -29,6 +31,14 @@ class LamportClock:
         with self._lock:
             self.value = max(self.value, seen) + 1
             return self.value
+
+    @staticmethod
+    def sort_heap(entries: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
+        """Return the first of *entries*, each (clock, process, ...): at equal clocks the smaller name of a process."""
+        return min(entries, key=lambda entry: (entry[0], entry[1]))
+
+    def __str__(self) -> str:
+        return str(self.value)
 
     def __repr__(self) -> str:
         return f"<LamportClock {self.value}>"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from umbel.calling.ids import origin
@@ -118,6 +119,18 @@ class Publisher:
                     raise self._given_up(publications, error, retries, timeout_s) from error
             time.sleep(pause)
             retries += 1
+
+    @contextlib.contextmanager
+    def borrowed(self, timeout_s: float | None = None) -> Iterator[Transport]:
+        """Lend a pooled transport for the block; one whose block raises is thrown away."""
+        pool = self._app.connections.transports
+        transport = pool.acquire(time.monotonic() + self._timeout_s(timeout_s))
+        try:
+            yield transport
+        except BaseException:
+            pool.discard(transport)
+            raise
+        pool.release(transport)
 
     def _attempt(
         self, pool: TransportPool, publications: Sequence[Publication], deadline: float, declare: Sequence[Queue]

@@ -62,9 +62,10 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option("--workdir", type=click.Path(exists=True, file_okay=False), help="Change to this directory first.")
 @click.option("-b", "--broker", metavar="URL", help="The broker, instead of the configured one.")
 @click.option("-O", "optimization", metavar="KIND", help="Celery's -O fair; Umbel is always fair.", hidden=True)
-@click.option("--without-gossip", is_flag=True, hidden=True)
-@click.option("--without-mingle", is_flag=True, hidden=True)
-@click.option("--without-heartbeat", is_flag=True, hidden=True)
+@click.option("--without-gossip", is_flag=True, help="Do not listen to other workers.")
+@click.option("--without-mingle", is_flag=True, help="Do not ask other workers at the start.")
+@click.option("--without-heartbeat", is_flag=True, help="Do not tell others that this worker lives.")
+@click.option("--heartbeat-interval", type=float, metavar="S", help="Seconds between heartbeats. Default: 2.")
 @click.pass_obj
 def command(session: Session, /, **options: Any) -> int:
     """Start a worker that takes tasks from queues and runs them."""
@@ -140,6 +141,10 @@ def _worker_options(options: dict[str, Any], node: str) -> dict[str, Any]:
         "max_tasks_per_child",
         "max_memory_per_child",
         "task_events",
+        "heartbeat_interval",
+        "without_heartbeat",
+        "without_gossip",
+        "without_mingle",
         "purge",
         "queues",
         "exclude_queues",

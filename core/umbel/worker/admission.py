@@ -66,8 +66,11 @@ class Admission:
     ) -> None:
         #: Looked at for every message that would be run; empty on the fast path.
         self.gates: list[Gate] = []
-        #: :data:`frames.REPORT` while events are wanted.
+        #: :data:`frames.REPORT` while somebody wants to hear of how tasks run.
         self.flags = 0
+        #: Told of each task that comes in, with the time; ``None`` while nobody wants to hear of it.
+        self.on_received: Callable[[Held, float], None] | None = None
+        self._wants_reports: set[int] = set()
         self._app = app
         self._jobs = jobs
         self._failures = failures
@@ -87,6 +90,11 @@ class Admission:
         """Learn what the transport of the deliveries to come can do."""
         self._holds_delayed = capabilities.delayed_delivery
         self._failures.counts = capabilities.counts_deliveries
+
+    def want_reports(self, who: object, *, wanted: bool) -> None:
+        """Have the outcomes of jobs to come carry reports, or not any more, as far as *who* is concerned."""
+        (self._wants_reports.add if wanted else self._wants_reports.discard)(id(who))
+        self.flags = frames.REPORT if self._wants_reports else 0
 
     def forget_orders(self) -> None:
         """Read the tasks' options anew for what comes from now on (a limit was changed) [B1018]."""
@@ -133,6 +141,8 @@ class Admission:
         if logs:
             eta = headers["eta"]
             logger.info("Received task: %s[%s]%s", name, held.task_id, f" ETA:[{eta}]" if eta else "")
+        if self.on_received is not None:
+            self.on_received(held, now)
         if signals.task_received.receivers:
             signals.task_received.send_robust(sender=self._app, request=held)
         if head is None and not self._is_timely(held, now):

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from umbel.worker.events import EventsStep, GossipStep
 from umbel.worker.steps import Step
 
 if TYPE_CHECKING:
@@ -136,4 +137,12 @@ class TrafficStep(Step):
             worker.outflow.put(worker.failures.back_uncounted(held))
 
 
-BUILTIN_STEPS: tuple[type[Step], ...] = (PoolStep, TimersStep, OutflowStep, IntakeStep, TrafficStep)
+BUILTIN_STEPS: tuple[type[Step], ...] = (
+    PoolStep,
+    TimersStep,
+    OutflowStep,
+    EventsStep,
+    GossipStep,
+    IntakeStep,
+    TrafficStep,
+)

@@ -6,7 +6,7 @@ All of this happens in the worker's process, where no task runs; none of it rais
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -27,6 +27,7 @@ from umbel.exceptions import (
 )
 from umbel.model import Delivery, Message, Publication, Queue
 from umbel.protocol.exceptions import traceback_text
+from umbel.protocol.reprs import saferepr
 from umbel.protocol.tasks import decode_body
 from umbel.states import FAILURE, RETRY, REVOKED
 from umbel.worker.endings import Ending, Verdict
@@ -79,6 +80,8 @@ class Failures:
         self._metas = MetaMaker(app)
         #: Set by the intake when it knows its transport.
         self.counts = True
+        #: Told of each end that is made here: (type of event, what was held, its fields). On any of the threads.
+        self.observer: Callable[[str, Held, Mapping[str, Any]], None] | None = None
 
     # -- what did not start -------------------------------------------------------------------------------------------
 
@@ -102,6 +105,7 @@ class Failures:
         publication = parked_publication(held.delivery, reason, str(exception), held.count)
         if not held.task_id:
             return Ending(held, Verdict.ACK, publications=[publication])
+        self._tell("task-failed", held, exception=saferepr(exception), traceback=None)
         ending = self._ending(held, FAILURE, exception)
         return attrs.evolve(ending, publications=[publication, *ending.publications])
 
@@ -191,12 +195,14 @@ class Failures:
 
     def _lost_retry(self, held: Held, error: WorkerLostError, retries: int) -> Ending:
         publication = put_back(held.delivery, {"retries": retries, DELIVERIES: 0})
+        self._tell("task-retried", held, exception=saferepr(error), traceback=None)
         request = self._request(held)
         metas = [self._metas.make(request, RETRY, error)] if self._keeps(held, RETRY) else []
         return Ending(held, Verdict.ACK, publications=[publication], metas=metas)
 
     def _failed(self, held: Held, error: Exception) -> Ending:
         ending = self._ending(held, FAILURE, error)
+        self._tell("task-failed", held, exception=saferepr(error), traceback=None)
         if signals.task_failure.receivers:
             request = self._request(held)
             signals.task_failure.send_robust(
@@ -255,7 +261,13 @@ class Failures:
             logger.debug("the request of %s[%s] cannot be made", held.name, held.task_id, exc_info=True)
             return Context(id=held.task_id, task=held.name, called_directly=False, hostname=self._node, outbox=[])
 
+    def _tell(self, kind: str, held: Held, **fields: Any) -> None:
+        observer = self.observer  # it may be taken away meanwhile
+        if observer is not None:
+            observer(kind, held, fields)
+
     def _send_revoked(self, held: Held, *, terminated: bool, signum: int | None, expired: bool) -> None:
+        self._tell("task-revoked", held, terminated=terminated, signum=signum, expired=expired)
         if signals.task_revoked.receivers:
             signals.task_revoked.send_robust(
                 sender=self._app.tasks.get(held.name),

@@ -47,7 +47,7 @@ REJECTED: Final = "J"
 REQUEUED: Final = "Q"
 PARK: Final = "P"
 
-#: Flag of a job: its outcome is to carry a report (name, run time, texts) for events.
+#: Flag of a job: its outcome is to carry a report (run time, texts, when and where it ran) for events and metrics.
 REPORT: Final = 1
 
 _PICKLE_MARK: Final = 0x80

@@ -22,7 +22,8 @@ class Held:
 
     *generation* counts the consumers of this worker: a delivery of an earlier one can be settled no more through the
     present one. *acknowledged* is true once its message is gone from the broker before its end (``acks_late=False``).
-    *count* is how often the message was handed out, also where the transport cannot count.
+    *count* is how often the message was handed out, also where the transport cannot count. *told_started* is true once
+    monitors were told that the task has started.
     """
 
     delivery: Delivery
@@ -31,6 +32,7 @@ class Held:
     generation: int
     count: int = 1
     acknowledged: bool = False
+    told_started: bool = False
 
     @property
     def headers(self) -> dict[str, Any]:

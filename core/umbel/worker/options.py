@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["WorkerOptions", "check_pool", "choose_queues", "processors", "resolve"]
 
 
+#: Seconds between two heartbeats, as in Celery.
+HEARTBEAT_S: Final = 2.0
+
+
 @attrs.frozen(kw_only=True)
 class WorkerOptions:
     """Everything decided. Times in seconds, memory in KiB; *prefetch_multiplier* 0 means no limit."""
@@ -33,6 +37,9 @@ class WorkerOptions:
     max_tasks_per_child: int | None
     max_memory_per_child_kib: int | None
     task_events: bool
+    heartbeat_interval_s: float | None
+    gossip: bool
+    mingle: bool
     purge: bool
     shutdown_timeout_s: float | None
     soft_shutdown_timeout_s: float
@@ -68,6 +75,10 @@ def resolve(
     max_tasks_per_child: int | None = None,
     max_memory_per_child: int | None = None,
     task_events: bool | None = None,
+    heartbeat_interval: float | None = None,
+    without_heartbeat: bool = False,
+    without_gossip: bool = False,
+    without_mingle: bool = False,
     purge: bool = False,
     shutdown_timeout_s: float | None = None,
 ) -> WorkerOptions:
@@ -94,6 +105,9 @@ def resolve(
         max_tasks_per_child=_first(max_tasks_per_child, conf.worker_max_tasks_per_child),
         max_memory_per_child_kib=_first(max_memory_per_child, conf.worker_max_memory_per_child),
         task_events=bool(_first(task_events, conf.worker_send_task_events)),
+        heartbeat_interval_s=None if without_heartbeat else _interval(heartbeat_interval),
+        gossip=not without_gossip,
+        mingle=not without_mingle,
         purge=purge,
         shutdown_timeout_s=_first(shutdown_timeout_s, conf.worker_shutdown_timeout_s),
         soft_shutdown_timeout_s=conf.worker_soft_shutdown_timeout,
@@ -102,6 +116,14 @@ def resolve(
 
 def _first(given: Any, configured: Any) -> Any:
     return configured if given is None else given
+
+
+def _interval(given: float | None) -> float:
+    """Return the seconds between heartbeats, which Celery's ``--heartbeat-interval`` gives."""
+    interval_s = HEARTBEAT_S if not given else float(given)
+    if not interval_s > 0:
+        raise ImproperlyConfigured(f"expected seconds above 0 between heartbeats, got {given!r}")
+    return interval_s
 
 
 def _concurrency(value: int | str | None) -> int:

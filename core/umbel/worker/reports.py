@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from umbel.model import ChordPart, TaskMeta
+from umbel.model import ChordPart, Publication, TaskMeta
 from umbel.worker import frames
 from umbel.worker.endings import Ending
 from umbel.worker.failures import Failures
@@ -22,8 +22,8 @@ __all__ = ["Observer", "Reports", "Translator"]
 
 logger = logging.getLogger("umbel.worker.outflow")
 
-#: Told of each outcome that carries a report, in the outflow's thread: (what was held, kind, report). For events.
-Observer = Callable[[Held, frames.Outcome], None]
+#: Told of each outcome but plain acknowledgements, in the outflow's thread: (what was held, outcome, what it sends).
+Observer = Callable[[Held, frames.Outcome, Sequence[Publication]], None]
 
 
 class Reports:
@@ -116,7 +116,7 @@ class Translator:
         kind = outcome.kind
         self.kinds[kind] += 1
         for observer in self.observers:
-            observer(held, outcome)
+            observer(held, outcome, ending.publications)
         if kind == frames.PARK:
             reason, _, text = (outcome.reason or "invalid").partition("\n")
             return self._failures.parked(held, reason, text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,17 +25,15 @@ def log_failure(plan: TaskPlan, request: Context, error: BaseException, einfo: E
         plan.logger.error("Task %s[%s] raised unexpected: %s\n%s", request.task, request.id, text, einfo.traceback)
 
 
-def make_report(
-    plan: TaskPlan, request: Context, runtime_s: float, value: Any, einfo: ExceptionInfo | None
-) -> tuple[Any, ...]:
-    """Return what events tell of an end: shown name, run time, text of the value, traceback, process id."""
+def make_report(plan: TaskPlan, runtime_s: float, value: Any, einfo: ExceptionInfo | None) -> tuple[Any, ...]:
+    """Return what events tell of an end: run time, text of the value, traceback, process id, start (Unix seconds)."""
     text = saferepr(value, plan.resultrepr_maxsize)
     return (
-        request.shadow or request.task,
         runtime_s,
         text,
         None if einfo is None else einfo.traceback,
         os.getpid(),
+        time.time() - runtime_s,
     )
 
 

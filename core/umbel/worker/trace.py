@@ -114,7 +114,7 @@ class Tracer:
             # The limit struck after the function's end: the task is done, so write its outcome once more.
             return end(plan, request, value, runtime_s, flags)
         except Exception as error:
-            return self._internal_error(plan, request, error, flags)
+            return self._internal_error(plan, request, error, runtime_s if flags & frames.REPORT else None)
 
     def _returned(self, plan: TaskPlan, request: Context, value: Any, runtime_s: float, flags: int) -> bytes:
         publications: list[Publication] = request.outbox or []
@@ -144,7 +144,7 @@ class Tracer:
         if plan.logger.isEnabledFor(logging.INFO):
             text = saferepr(value, _LOGGED_RESULT_LENGTH)
             plan.logger.info("Task %s[%s] succeeded in %.6fs: %s", request.task, request.id, runtime_s, text)
-        report = make_report(plan, request, runtime_s, value, None) if flags & frames.REPORT else None
+        report = make_report(plan, runtime_s, value, None) if flags & frames.REPORT else None
         if meta is None and not publications and part is None and report is None:
             return frames.DONE
         ended = Commit(list(publications), [], [] if part is None else [part])
@@ -154,17 +154,18 @@ class Tracer:
         return self._encode(frames.SUCCEEDED, meta, ended, None, report)
 
     def _raised(self, plan: TaskPlan, request: Context, error: BaseException, runtime_s: float, flags: int) -> bytes:
+        told_s = runtime_s if flags & frames.REPORT else None
         if isinstance(error, Ignore):
-            return self._ignored(plan, request, error, flags)
+            return self._ignored(plan, request, error, told_s)
         if isinstance(error, Reject):
-            return self._rejected(plan, request, error)
+            return self._rejected(plan, request, error, told_s)
         einfo = einfo_of(error, self._app.exception_info)
         if isinstance(error, Retry):
-            return self._retried(plan, request, error, einfo, flags)
-        return self._failed(plan, request, error, einfo, flags)
+            return self._retried(plan, request, error, einfo, told_s)
+        return self._failed(plan, request, error, einfo, told_s)
 
     def _failed(
-        self, plan: TaskPlan, request: Context, error: BaseException, einfo: ExceptionInfo, flags: int
+        self, plan: TaskPlan, request: Context, error: BaseException, einfo: ExceptionInfo, told_s: float | None
     ) -> bytes:
         meta = None
         if plan.keeps_failure(request):
@@ -184,11 +185,13 @@ class Tracer:
         if plan.on_failure is not None:
             guard(plan, "on_failure", plan.on_failure, error, request.id, request.args, request.kwargs, einfo)
         meta = self._epilogue(plan, request, FAILURE, error, einfo, meta)
-        report = make_report(plan, request, 0.0, error, einfo) if flags & frames.REPORT else None
+        report = None if told_s is None else make_report(plan, told_s, error, einfo)
         reason = "timeout" if isinstance(error, SoftTimeLimitExceeded) else None
         return self._encode(frames.FAILED, meta, ended, reason, report)
 
-    def _retried(self, plan: TaskPlan, request: Context, error: Retry, einfo: ExceptionInfo, flags: int) -> bytes:
+    def _retried(
+        self, plan: TaskPlan, request: Context, error: Retry, einfo: ExceptionInfo, told_s: float | None
+    ) -> bytes:
         cause = error.exc if error.exc is not None else error
         meta = self._metas.make(request, RETRY, error, einfo.traceback) if plan.keeps_result(request) else None
         plan.logger.info("Task %s[%s] retry: %s", request.task, request.id, text_of(error))
@@ -197,27 +200,29 @@ class Tracer:
         if plan.on_retry is not None:
             guard(plan, "on_retry", plan.on_retry, cause, request.id, request.args, request.kwargs, einfo)
         meta = self._epilogue(plan, request, RETRY, cause, einfo, meta)
-        report = make_report(plan, request, 0.0, cause, einfo) if flags & frames.REPORT else None
+        report = None if told_s is None else make_report(plan, told_s, cause, einfo)
         return self._encode(frames.RETRIED, meta, Commit(list(request.outbox or ())), None, report)
 
-    def _ignored(self, plan: TaskPlan, request: Context, error: Ignore, flags: int) -> bytes:
+    def _ignored(self, plan: TaskPlan, request: Context, error: Ignore, told_s: float | None) -> bytes:
         plan.logger.info("Task %s[%s] ignored", request.task, request.id)
         self._epilogue(plan, request, IGNORED, error, None, None)
         # What took its place has its chain and chord too; else nothing will ever come of them.
         ended = Commit() if request.replaced else after_end(self._app, request, FAILURE, error, errbacks=False)
         ended.publications.extend(request.outbox or ())
-        return self._encode(frames.IGNORED, None, ended, None, None)
+        report = None if told_s is None else make_report(plan, told_s, error, None)
+        return self._encode(frames.IGNORED, None, ended, None, report)
 
-    def _rejected(self, plan: TaskPlan, request: Context, error: Reject) -> bytes:
+    def _rejected(self, plan: TaskPlan, request: Context, error: Reject, told_s: float | None) -> bytes:
         plan.logger.warning("Task %s[%s] %s", request.task, request.id, text_of(error))
         self._epilogue(plan, request, REJECTED, error, None, None)
         reason = saferepr(error.reason, 1000) if error.reason is not None else "rejected by the task"
         kind = frames.REQUEUED if error.requeue else frames.REJECTED
         # A message that goes back comes again, and with it what waits for it.
         ended = Commit() if error.requeue else after_end(self._app, request, FAILURE, error, errbacks=False)
-        return self._encode(kind, None, ended, reason, None)
+        report = None if told_s is None else make_report(plan, told_s, error, None)
+        return self._encode(kind, None, ended, reason, report)
 
-    def _internal_error(self, plan: TaskPlan, request: Context, error: Exception, flags: int) -> bytes:
+    def _internal_error(self, plan: TaskPlan, request: Context, error: Exception, told_s: float | None) -> bytes:
         """End a task on which this module, or a plugin under it, failed: the fault is shown and nothing is stuck."""
         einfo = self._app.exception_info(error, traceback_text(error))
         einfo.internal = True
@@ -235,7 +240,8 @@ class Tracer:
             )
         request.children = []
         meta = self._metas.make(request, FAILURE, error, einfo.traceback) if plan.keeps_failure(request) else None
-        return self._encode(frames.FAILED, meta, after_end(self._app, request, FAILURE, error), None, None)
+        report = None if told_s is None else make_report(plan, told_s, error, einfo)
+        return self._encode(frames.FAILED, meta, after_end(self._app, request, FAILURE, error), None, report)
 
     # -- around the ends ----------------------------------------------------------------------------------------------
 

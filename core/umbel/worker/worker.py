@@ -21,8 +21,10 @@ from umbel.worker.admission import Admission
 from umbel.worker.builtin import BUILTIN_STEPS
 from umbel.worker.control.service import ControlService
 from umbel.worker.control.steps import CONTROL_STEPS
+from umbel.worker.events.steps import EventsStep
 from umbel.worker.executor import TaskExecutor
 from umbel.worker.failures import Failures
+from umbel.worker.gossip import Gossip
 from umbel.worker.held import Jobs
 from umbel.worker.intake import Intake
 from umbel.worker.line import CommitLine
@@ -75,11 +77,16 @@ class Worker:
         app.finalize()
         app.host.extensions(app)
         check_pool(app, self.options, app.host.pool_capabilities(self.options.pool))
-        for url in app.connections.broker_read_urls:
-            app.host.transport(app, url)  # a wrong URL is told here, and not by a belt of a worker that has started
+        # A wrong URL is told here, and not by a belt of a worker that has started.
+        transports = [app.host.transport(app, url) for url in app.connections.broker_read_urls]
+        #: Whether workers can hear each other over the broker.
+        self.broadcasts = all(transport.capabilities.fanout for transport in transports)
         self.queues = choose_queues(app, self.node, queues, exclude_queues)
         signals.celeryd_after_setup.send_robust(sender=self.node, instance=self, conf=app.conf)
         self.started_at: float | None = None
+        #: Tells others of this worker, and hears of them; both are made by their steps.
+        self.events: EventsStep
+        self.gossip: Gossip
         #: Why the worker had to stop; ``None`` while it need not.
         self.failure: str | None = None
         self.pool_has_drained = False
