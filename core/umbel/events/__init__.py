@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from umbel.events.dispatcher import EventDispatcher
 from umbel.events.receiver import EventReceiver
-from umbel.protocol.events import group_from
+from umbel.events.state import State, Task, Worker
+from umbel.protocol.events import Event, group_from
 
-__all__ = ["EventDispatcher", "EventReceiver", "group_from"]
+__all__ = ["Event", "EventDispatcher", "EventReceiver", "State", "Task", "Worker", "group_from"]

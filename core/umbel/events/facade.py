@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from umbel.events.dispatcher import EventDispatcher
 from umbel.events.receiver import EventReceiver
+from umbel.events.state import State
 
 if TYPE_CHECKING:
     from umbel.app import Umbel
@@ -31,6 +32,9 @@ class Events:
     def Dispatcher(self) -> type[EventDispatcher]:  # noqa: N802
         """Sends: ``app.events.Dispatcher(hostname="me").send("custom-event", field=1)``."""
         return type("EventDispatcher", (EventDispatcher,), {"app": self.app, "__module__": __name__})
+
+    #: Makes sense of what is heard: ``state = app.events.State()``, ``handlers={"*": state.event}``.
+    State = State
 
     @contextlib.contextmanager
     def default_dispatcher(

@@ -18,6 +18,8 @@ from umbel.protocol.reprs import saferepr
 __all__ = [
     "EVENT_TYPES",
     "MULTI_KEY",
+    "Event",
+    "EventCodec",
     "as_batches",
     "decode_events",
     "encode_events",
@@ -57,6 +59,13 @@ class EventCodec(Protocol):
     def dumps(self, value: Any, serializer: str, /) -> tuple[bytes, str, str]: ...
 
     def loads(self, data: bytes, content_type: str, content_encoding: str, accept: frozenset[str] | None, /) -> Any: ...
+
+
+def Event(  # noqa: N802 - Celery's name
+    type: str, _fields: Mapping[str, Any] | None = None, **fields: Any
+) -> dict[str, Any]:
+    """Return an event: a dict of *fields* with its *type* and, unless it is given, the time [B647]."""
+    return {"timestamp": time.time(), **(_fields or {}), **fields, "type": type}
 
 
 def make_event(kind: str, fields: Mapping[str, Any], hostname: str, pid: int, clock: int) -> dict[str, Any]:

@@ -25,8 +25,15 @@ def log_failure(plan: TaskPlan, request: Context, error: BaseException, einfo: E
         plan.logger.error("Task %s[%s] raised unexpected: %s\n%s", request.task, request.id, text, einfo.traceback)
 
 
-def make_report(plan: TaskPlan, runtime_s: float, value: Any, einfo: ExceptionInfo | None) -> tuple[Any, ...]:
-    """Return what events tell of an end: run time, text of the value, traceback, process id, start (Unix seconds)."""
+def make_report(
+    plan: TaskPlan, runtime_s: float | None, value: Any, einfo: ExceptionInfo | None
+) -> tuple[Any, ...] | None:
+    """Return what events tell of an end: run time, text of the value, traceback, process id, start (Unix seconds).
+
+    Without a run time nobody wants to hear of it.
+    """
+    if runtime_s is None:
+        return None
     text = saferepr(value, plan.resultrepr_maxsize)
     return (
         runtime_s,

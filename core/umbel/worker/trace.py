@@ -185,7 +185,7 @@ class Tracer:
         if plan.on_failure is not None:
             guard(plan, "on_failure", plan.on_failure, error, request.id, request.args, request.kwargs, einfo)
         meta = self._epilogue(plan, request, FAILURE, error, einfo, meta)
-        report = None if told_s is None else make_report(plan, told_s, error, einfo)
+        report = make_report(plan, told_s, error, einfo)
         reason = "timeout" if isinstance(error, SoftTimeLimitExceeded) else None
         return self._encode(frames.FAILED, meta, ended, reason, report)
 
@@ -200,7 +200,7 @@ class Tracer:
         if plan.on_retry is not None:
             guard(plan, "on_retry", plan.on_retry, cause, request.id, request.args, request.kwargs, einfo)
         meta = self._epilogue(plan, request, RETRY, cause, einfo, meta)
-        report = None if told_s is None else make_report(plan, told_s, cause, einfo)
+        report = make_report(plan, told_s, cause, einfo)
         return self._encode(frames.RETRIED, meta, Commit(list(request.outbox or ())), None, report)
 
     def _ignored(self, plan: TaskPlan, request: Context, error: Ignore, told_s: float | None) -> bytes:
@@ -209,8 +209,7 @@ class Tracer:
         # What took its place has its chain and chord too; else nothing will ever come of them.
         ended = Commit() if request.replaced else after_end(self._app, request, FAILURE, error, errbacks=False)
         ended.publications.extend(request.outbox or ())
-        report = None if told_s is None else make_report(plan, told_s, error, None)
-        return self._encode(frames.IGNORED, None, ended, None, report)
+        return self._encode(frames.IGNORED, None, ended, None, make_report(plan, told_s, error, None))
 
     def _rejected(self, plan: TaskPlan, request: Context, error: Reject, told_s: float | None) -> bytes:
         plan.logger.warning("Task %s[%s] %s", request.task, request.id, text_of(error))
@@ -219,8 +218,7 @@ class Tracer:
         kind = frames.REQUEUED if error.requeue else frames.REJECTED
         # A message that goes back comes again, and with it what waits for it.
         ended = Commit() if error.requeue else after_end(self._app, request, FAILURE, error, errbacks=False)
-        report = None if told_s is None else make_report(plan, told_s, error, None)
-        return self._encode(kind, None, ended, reason, report)
+        return self._encode(kind, None, ended, reason, make_report(plan, told_s, error, None))
 
     def _internal_error(self, plan: TaskPlan, request: Context, error: Exception, told_s: float | None) -> bytes:
         """End a task on which this module, or a plugin under it, failed: the fault is shown and nothing is stuck."""
@@ -240,7 +238,7 @@ class Tracer:
             )
         request.children = []
         meta = self._metas.make(request, FAILURE, error, einfo.traceback) if plan.keeps_failure(request) else None
-        report = None if told_s is None else make_report(plan, told_s, error, einfo)
+        report = make_report(plan, told_s, error, einfo)
         return self._encode(frames.FAILED, meta, after_end(self._app, request, FAILURE, error), None, report)
 
     # -- around the ends ----------------------------------------------------------------------------------------------
