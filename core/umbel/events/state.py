@@ -116,17 +116,15 @@ class State:
         uuid, hostname, timestamp = event["uuid"], event.get("hostname") or "", event.get("timestamp") or 0.0
         task, is_new = self.get_or_create_task(uuid)
         origin = hostname
-        if subject == "sent":
-            task.client = hostname
-        elif hostname:
+        if subject != "sent" and hostname:
             worker, _ = self.get_or_create_worker(hostname)
             worker.event(None, timestamp, event.get("local_received"))
-            if task.worker is None or timestamp >= task.spoken_at:
-                task.worker, task.spoken_at = worker, timestamp
             origin = worker.id
         if subject == "received":
             self.task_count += 1
         task.event(subject, timestamp, event.get("local_received"), event)
+        if task.spoken_of_by is not None:
+            task.worker, _ = self.get_or_create_worker(task.spoken_of_by)
         self._order.add(event.get("clock") or 0, timestamp, origin, task)
         self._index(task)
         self._families.relate(task, self.tasks)

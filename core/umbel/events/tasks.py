@@ -41,7 +41,7 @@ TASK_EVENT_TO_STATE: Final[Mapping[str, str]] = {
 _MOST_KINDS: Final = 40
 #: What an event must not overwrite: the attributes and methods by which this class works.
 _OWN: Final = frozenset(
-    {"uuid", "state", "timestamp", "worker", "client", "children", "cluster_state", "type", "spoken_at"}
+    {"uuid", "state", "timestamp", "worker", "client", "children", "cluster_state", "type", "spoken_of_by"}
 )
 
 
@@ -80,8 +80,8 @@ class Task:
     root_id: str | None = None
     parent_id: str | None = None
     client: str | None = None
-    #: When its :attr:`worker` spoke of it last.
-    spoken_at: float = 0.0
+    #: The node that spoke of it last.
+    spoken_of_by: str | None = None
 
     _fields: ClassVar[Sequence[str]] = (
         *("uuid", "name", "state", "received", "sent", "started", "rejected", "succeeded", "failed", "retried"),
@@ -142,6 +142,10 @@ class Task:
                 self.__dict__[type_] = key[0]
             self.__dict__.update({name: value for name, value in event.items() if _may_hold(name)})
             self.state, self.timestamp = state, key[0]
+        speakers = [(key, event.get("hostname")) for type_, (key, event) in self._seen.items() if type_ != "sent"]
+        self.spoken_of_by = max(speakers, key=lambda speaker: speaker[0])[1] if speakers else None
+        if "sent" in self._seen:
+            self.client = self._seen["sent"][1].get("hostname")
         for state, names in self.merge_rules.items():
             for entry in order:
                 if entry[4] == state:
