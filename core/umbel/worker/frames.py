@@ -19,6 +19,7 @@ __all__ = [
     "DONE",
     "FAILED",
     "IGNORED",
+    "KEPT",
     "PARK",
     "REJECTED",
     "REPORT",
@@ -29,14 +30,19 @@ __all__ = [
     "Outcome",
     "QueueCodec",
     "decode_job",
+    "decode_kept",
     "decode_outcome",
     "encode_job",
+    "encode_kept",
     "encode_outcome",
     "plain_head",
 ]
 
 #: The whole outcome of a task that succeeded and left nothing to do but its acknowledgement.
 DONE: Final = b"."
+
+#: First byte of the outcome of a task that succeeded and left its result and nothing else: the result's fields follow.
+KEPT: Final = ord("+")
 
 # What became of a task.
 SUCCEEDED: Final = "S"
@@ -202,8 +208,20 @@ def encode_outcome(
 
 
 def decode_outcome(data: bytes) -> Outcome:
-    """Return what :func:`encode_outcome` encoded; :data:`DONE` is known before and not given here."""
+    """Return what :func:`encode_outcome` or :func:`encode_kept` encoded; :data:`DONE` is known before and not given here."""
+    if data[0] == KEPT:
+        return Outcome(SUCCEEDED, [marshal.loads(memoryview(data)[1:])])  # noqa: S302 - see _loads
     return Outcome._make(_loads(data))
+
+
+def encode_kept(meta: TaskMeta) -> bytes:
+    """Return the outcome of a task that succeeded and left *meta* and nothing else."""
+    return b"+" + marshal.dumps(_meta_fields(meta), _MARSHAL_VERSION)
+
+
+def decode_kept(data: bytes) -> TaskMeta:
+    """Return the meta of an outcome that begins with :data:`KEPT`."""
+    return TaskMeta(*marshal.loads(memoryview(data)[1:]))  # noqa: S302 - see _loads
 
 
 def _meta_fields(meta: TaskMeta) -> tuple[Any, ...]:

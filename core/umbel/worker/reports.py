@@ -98,8 +98,24 @@ class Translator:
             totals[held.name] += 1
             if data == frames.DONE:
                 acks.append(held)
+            elif data[0] == frames.KEPT:
+                batch.endings.append(self._kept(held, data))
             else:
                 batch.endings.append(self._ending(held, data))
+
+    def _kept(self, held: Held, data: bytes) -> Ending:
+        """Return the ending of a task that left its result and nothing else."""
+        try:
+            ending = Ending(held, metas=(frames.decode_kept(data),))
+        except Exception as error:
+            return self._unreadable(held, error)
+        self.kinds[frames.SUCCEEDED] += 1
+        return ending
+
+    def _unreadable(self, held: Held, error: Exception) -> Ending:
+        """Memory was overwritten in a child, or a pool is at fault: this task's alone."""
+        logger.critical("the outcome of %s[%s] cannot be read", held.name, held.task_id, exc_info=error)
+        return self._failures.lost(held, f"its outcome cannot be read: {error!r}")
 
     def _ending(self, held: Held, data: bytes) -> Ending:
         try:
@@ -110,9 +126,8 @@ class Translator:
                 metas=[TaskMeta(*fields) for fields in outcome.metas],
                 parts=[ChordPart(*fields) for fields in outcome.parts],
             )
-        except Exception as error:  # memory overwritten in a child, a pool's fault: this task's alone
-            logger.critical("the outcome of %s[%s] cannot be read", held.name, held.task_id, exc_info=True)
-            return self._failures.lost(held, f"its outcome cannot be read: {error!r}")
+        except Exception as error:
+            return self._unreadable(held, error)
         kind = outcome.kind
         self.kinds[kind] += 1
         for observer in self.observers:

@@ -145,8 +145,8 @@ class Tracer:
             text = saferepr(value, _LOGGED_RESULT_LENGTH)
             plan.logger.info("Task %s[%s] succeeded in %.6fs: %s", request.task, request.id, runtime_s, text)
         report = make_report(plan, runtime_s, value, None) if flags & frames.REPORT else None
-        if meta is None and not publications and part is None and report is None:
-            return frames.DONE
+        if not publications and part is None and following is None and report is None:
+            return frames.DONE if meta is None else frames.encode_kept(meta)
         ended = Commit(list(publications), [], [] if part is None else [part])
         if following is not None:
             ended.metas.extend(following.metas)
