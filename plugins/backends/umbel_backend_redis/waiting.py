@@ -22,12 +22,13 @@ __all__ = ["Channels", "Waiter"]
 
 
 class Waiter:
-    """One call that waits for any of its channels. ``rang`` says that one of them had a message."""
+    """One call that waits for any of its channels. ``rang`` says that one of them had a message, ``last`` what it said."""
 
     def __init__(self, channels: Sequence[bytes]) -> None:
         self.channels = channels
         self.unconfirmed = len(channels)
         self.rang = False
+        self.last = b""
         self.event = threading.Event()
 
 
@@ -141,6 +142,7 @@ class Channels:
                         waiter.event.set()
             elif kind == b"message":
                 for waiter in waiters:
+                    waiter.last = message[2]
                     waiter.rang = True
                     waiter.event.set()
 
