@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
 PIP := $(RUN) -m pip --disable-pip-version-check
+# Tests at a time: most of them wait for servers and processes rather than compute.
+WORKERS ?= 4
 TYPED := core plugins tests tools
 LINTED := core plugins tests tools bench examples docs
 
@@ -29,7 +31,7 @@ demo: $(VENV)/.installed  ## count the words of the standard library, with a wor
 	$(RUN) examples/wordcount
 
 test: $(VENV)/.developed  ## set up what the tests need, and run all of them
-	$(RUN) -m pytest $(TESTS)
+	$(RUN) -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 check: lint types architecture test docs  ## format, lint, types, architecture, tests, docs
 

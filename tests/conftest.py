@@ -6,9 +6,14 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from umbel.testing.redis_servers import RedisCluster, TlsRedisServer
 from umbel.testing.servers import MissingProgram, PostgresServer, RabbitmqServer, RedisServer, Server
+
+# How long an example takes says nothing on a machine that runs other tests beside it.
+settings.register_profile("umbel", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("umbel")
 
 
 def _served(kind: type[Server], factory: pytest.TempPathFactory) -> Iterator[Server]:

@@ -21,6 +21,7 @@ PLUGINS_MAY_IMPORT = {
     "umbel.exceptions",
     "umbel.hookspecs",
     "umbel.model",
+    "umbel.schedules",
     "umbel.signals",
     "umbel.spi",
     "umbel.sqlite_file",

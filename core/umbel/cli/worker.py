@@ -61,6 +61,9 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option("--umask", metavar="OCTAL", help="The file mode mask, in octal.")
 @click.option("--workdir", type=click.Path(exists=True, file_okay=False), help="Change to this directory first.")
 @click.option("-b", "--broker", metavar="URL", help="The broker, instead of the configured one.")
+@click.option("-B", "--beat", is_flag=True, help="Run beat in this worker too; in one worker only.")
+@click.option("-s", "--schedule-filename", metavar="FILE", help="With -B: the file of the last run times.")
+@click.option("--scheduler", metavar="NAME", help="With -B: the scheduler plugin.")
 @click.option("-O", "optimization", metavar="KIND", help="Celery's -O fair; Umbel is always fair.", hidden=True)
 @click.option("--without-gossip", is_flag=True, help="Do not listen to other workers.")
 @click.option("--without-mingle", is_flag=True, help="Do not ask other workers at the start.")
@@ -109,6 +112,7 @@ def _run(session: Session, options: dict[str, Any]) -> int:
             worker = Worker(
                 app,
                 **_worker_options(options, node),
+                steps=_more_steps(options),
                 logfile=logfile,
                 loglevel=logging_.level,
                 process_init=_process_init(logging_, logfile_name, node),
@@ -150,6 +154,14 @@ def _worker_options(options: dict[str, Any], node: str) -> dict[str, Any]:
         "exclude_queues",
     )
     return {**{name: options[name] for name in names}, "include": options["include"], "hostname": node}
+
+
+def _more_steps(options: dict[str, Any]) -> list[Any]:
+    if not options["beat"]:
+        return []
+    from umbel.beat import beat_step
+
+    return [beat_step(scheduler=options["scheduler"], schedule_filename=options["schedule_filename"])]
 
 
 def _open_log(log: Any, app: Any, level: int, logfile: str | None, session: Session) -> Logging:

@@ -9,7 +9,7 @@ from umbel.settings import OPTIONS, SAME, Configuration
 __all__ = ["CeleryConfiguration", "celery_defaults"]
 
 #: Settings whose default in Celery names a class of Celery's own: Umbel's part stands there by itself.
-_OUR_PARTS: Final = frozenset({"beat_scheduler", "worker_autoscaler", "worker_consumer"})
+_OUR_PARTS: Final = frozenset({"worker_autoscaler", "worker_consumer"})
 #: Where Celery looks for a broker when none is configured.
 _CELERYS_BROKER: Final = "amqp://guest:guest@localhost:5672//"
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from umbel.exceptions import PluginNotFound
 from umbel.host import Host
-from umbel.spi import Pool, PoolCapabilities, PoolOptions, ResultBackend
+from umbel.spi import Pool, PoolCapabilities, PoolOptions, ResultBackend, Scheduler
 from umbel_extension_celery.backends.foreign import ForeignBackend
 from umbel_extension_celery.symbols import symbol_by_name
 
@@ -29,6 +29,13 @@ _SAME_POOLS: Final = {
     "celery.concurrency.prefork:TaskPool": "prefork",
     "celery.concurrency.thread:TaskPool": "threads",
     "celery.concurrency.solo:TaskPool": "solo",
+}
+#: Celery's own schedulers -> the class of this extension that stands for them.
+_OUR_SCHEDULERS: Final = {
+    "celery.beat:PersistentScheduler": "PersistentScheduler",
+    "celery.beat.PersistentScheduler": "PersistentScheduler",
+    "celery.beat:Scheduler": "Scheduler",
+    "celery.beat.Scheduler": "Scheduler",
 }
 
 
@@ -94,6 +101,24 @@ class CeleryHost(Host):
         from umbel_extension_celery.pools import ForeignPool  # only workers have pools
 
         return ForeignPool.capabilities
+
+    # -- schedulers ---------------------------------------------------------------------------------------------------
+
+    def scheduler(self, app: Any, name: str, options: Mapping[str, Any]) -> Scheduler:
+        """Return the scheduler *name*: a plugin's, or the class that Celery would find, adapted."""
+        target: str | None = name
+        if name not in _OUR_SCHEDULERS and ":" not in name and "." not in name:
+            target = None
+            if all(plugin.name != name for plugin in self.installed("scheduler")):
+                points = importlib.metadata.entry_points(group="celery.beat_schedulers")
+                target = next((point.value for point in points if point.name == name), None)
+        if target is None:
+            return super().scheduler(app, name, options)
+        from umbel_extension_celery import beat_classes  # only beat has schedulers
+
+        ours = _OUR_SCHEDULERS.get(target)
+        cls = symbol_by_name(target) if ours is None else getattr(beat_classes, ours)
+        return beat_classes.ForeignScheduler(cls(app=app, **options))
 
 
 def _pool_class(name: str) -> Any:

@@ -49,7 +49,7 @@ class BeatSettings:
 
     beat_schedule: dict[str, Any] = option({}, "The entries that are sent periodically, by name.")
     beat_scheduler: Any = option(
-        "memory",
+        "persistent",
         "What keeps the entries: the name of a scheduler plugin.",
         celery_default="celery.beat:PersistentScheduler",
         check=not_empty,

@@ -1,0 +1,18 @@
+"""Beat."""
+
+from __future__ import annotations
+
+from umbel.beat import BeatLazyFunc, Service
+from umbel_extension_celery.beat_classes import PersistentScheduler, ScheduleEntry, Scheduler, SchedulingError
+
+EmbeddedService = Service
+
+__all__ = [
+    "BeatLazyFunc",
+    "EmbeddedService",
+    "PersistentScheduler",
+    "ScheduleEntry",
+    "Scheduler",
+    "SchedulingError",
+    "Service",
+]

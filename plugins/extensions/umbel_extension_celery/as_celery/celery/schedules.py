@@ -1,0 +1,15 @@
+"""When something is to run again and again."""
+
+from __future__ import annotations
+
+from umbel.schedules import BaseSchedule, ParseException, crontab, crontab_parser, maybe_schedule, schedstate, schedule
+
+__all__ = [
+    "BaseSchedule",
+    "ParseException",
+    "crontab",
+    "crontab_parser",
+    "maybe_schedule",
+    "schedstate",
+    "schedule",
+]
