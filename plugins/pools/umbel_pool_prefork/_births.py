@@ -7,7 +7,7 @@ import selectors
 import time
 
 from umbel_pool_prefork._process import ChildHandle
-from umbel_pool_prefork._server_link import ServerLink
+from umbel_pool_prefork._servers import Servers
 from umbel_pool_prefork._slots import Slots
 
 __all__ = ["Births"]
@@ -24,7 +24,7 @@ _NO_DESCRIPTORS_PAUSE_NS = 1_000_000_000
 class Births:
     """Fills the ranks of a crew. Belongs to the pool's I/O thread."""
 
-    def __init__(self, slots: Slots, server: ServerLink, selector: selectors.BaseSelector) -> None:
+    def __init__(self, slots: Slots, server: Servers, selector: selectors.BaseSelector) -> None:
         self._slots = slots
         self._server = server
         self._selector = selector
@@ -65,9 +65,9 @@ class Births:
             return
         try:
             self._server.fork(index, child.childs_end, child.nudges_out)
-        except OSError as error:
+        except OSError:  # it is gone: the next round tells, and gives it a successor
             child.close()
-            self.failure = f"the pool's server process takes no requests: {error}"
+            self.due_ns = now_ns + _PAUSE_NS
             return
         finally:
             child.hand_over_ends()

@@ -18,6 +18,7 @@ from umbel_pool_prefork._process import Cause, ChildHandle, describe_exit
 from umbel_pool_prefork._reports import Reports
 from umbel_pool_prefork._server import EXITED, STARTED
 from umbel_pool_prefork._server_link import ServerLink
+from umbel_pool_prefork._servers import Record, Servers
 from umbel_pool_prefork._slots import Slots
 
 __all__ = ["Crew"]
@@ -25,6 +26,7 @@ __all__ = ["Crew"]
 _log = logging.getLogger("umbel.pool.prefork")
 
 _RECEIVE_BYTES = 256 * 1024
+_WITH_ITS_SERVER = "died with the pool's server process"
 
 
 class Crew:
@@ -45,15 +47,14 @@ class Crew:
         #: Why the pool cannot go on, when it cannot.
         self.broken: str | None = None
         self.cut: list[int] = []
-        self.server = server
+        self.server = Servers(server, selector, self._on_records, self._on_new_server, self._on_no_server)
         self._max_children = slots.count
-        self.births = Births(slots, server, selector)
+        self.births = Births(slots, self.server, selector)
         self._backlog = backlog
         self._reports = reports
         self._selector = selector
         self._lost_wait_ns = int(options.lost_wait_s * 1e9)
         self._buffer = memoryview(bytearray(_RECEIVE_BYTES))
-        selector.register(server.control, selectors.EVENT_READ, self._on_server)
 
     # -- births -------------------------------------------------------------------------------------------------------
 
@@ -65,6 +66,7 @@ class Crew:
     def fill(self, now_ns: int) -> None:
         """Ask for the children that are missing, unless the last ones died too fast."""
         if not self.closing and not self.broken:
+            self.server.keep(now_ns)
             self.births.fill(self.children, self.wanted, now_ns)
             self.broken = self.births.failure
 
@@ -87,7 +89,9 @@ class Crew:
             child.write()
         if mask & selectors.EVENT_READ:
             self._read(child)
-        if child.closed and child.index in self.children and child.kill_at_ns is None:
+        if child.orphaned and child.closed and child.index in self.children:
+            self._bury(child, _WITH_ITS_SERVER)
+        elif child.closed and child.index in self.children and child.kill_at_ns is None:
             self._selector.unregister(child.connection)
             # [B991] its end is reported by the server; a child that only closed its socket is of no use either
             child.kill_at_ns = time.monotonic_ns() + self._lost_wait_ns
@@ -154,6 +158,7 @@ class Crew:
     def _listen(self, child: ChildHandle, kind: str, job_id: int, text: str) -> None:
         if kind == HELLO:
             child.ready = True
+            self.server.note_child()
             self._reports.room_changed()
         elif kind == FAILED:
             child.last_words = text
@@ -201,7 +206,7 @@ class Crew:
     def kill_overdue(self, now_ns: int) -> None:
         """Kill those that should be gone by now."""
         for child in self.children.values():
-            if child.kill_at_ns is not None and now_ns >= child.kill_at_ns:
+            if child.kill_at_ns is not None and now_ns >= child.kill_at_ns and not child.orphaned:
                 child.kill_at_ns = now_ns + self._lost_wait_ns
                 self.server.kill(child.index, signal.SIGKILL)
 
@@ -217,29 +222,32 @@ class Crew:
             elif not child.leaving:
                 self.dismiss(child)
 
-    def _on_server(self, mask: int) -> None:
-        records = self.server.receive()
-        if records is None:
-            self._selector.unregister(self.server.control)
-            self.broken = (
-                self.broken or f"the pool's server process (pid {self.server.pid}) is gone; restart the worker"
-            )
-            for child in list(self.children.values()):
-                if child.pid:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(child.pid, signal.SIGKILL)
-                self._bury(child, "died with the pool's server process")
-            return
+    def _on_records(self, records: list[Record]) -> None:
         for what, index, pid, code in records:
-            child_or_none = self.children.get(index)
-            if child_or_none is None:
+            child = self.children.get(index)
+            if child is None or child.orphaned:
                 continue
             if what == STARTED:
-                child_or_none.pid = pid
+                child.pid = pid
             elif what == EXITED:
-                self._bury(child_or_none, describe_exit(code))
+                self._bury(child, describe_exit(code))
             else:
-                self._bury(child_or_none, f"could not be forked: {os.strerror(code)}")
+                self._bury(child, f"could not be forked: {os.strerror(code)}")
+
+    def _on_new_server(self) -> None:
+        """Part with the children of the server that died: they go with it, and are buried when their sockets end."""
+        for child in list(self.children.values()):
+            child.leaving = child.orphaned = True
+            _kill(child)
+            if child.closed:
+                self._bury(child, _WITH_ITS_SERVER)
+        self.births.hurry()
+
+    def _on_no_server(self, reason: str) -> None:
+        self.broken = self.broken or reason
+        for child in list(self.children.values()):
+            _kill(child)
+            self._bury(child, _WITH_ITS_SERVER)
 
     def _bury(self, child: ChildHandle, end: str) -> None:
         """Settle what a dead child leaves: outcomes first, then the job it ran, then the jobs it never began."""
@@ -271,3 +279,10 @@ class Crew:
         else:
             _log.error("%s while it ran job %d (%s)", end, job.id, job.name)
             self._reports.lost(job.id, end)
+
+
+def _kill(child: ChildHandle) -> None:
+    """Kill a child whose server is gone; the kernel does so too where it can."""
+    if child.pid:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child.pid, signal.SIGKILL)

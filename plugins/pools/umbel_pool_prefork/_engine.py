@@ -156,7 +156,9 @@ class Engine:
 
     def _pause_s(self) -> float | None:
         children = self.crew.children.values()
-        moments = [next_nudge_ns(children), next_limit_ns(children), self.crew.births.due_ns]
+        moments = [next_nudge_ns(children), next_limit_ns(children)]
+        if not self.crew.closing and not self.crew.broken:
+            moments += [self.crew.births.due_ns, self.crew.server.due_ns]
         moments += [self._start_due_ns, self._stop_due_ns]
         moments += [child.kill_at_ns for child in children if child.kill_at_ns is not None]
         due = min((moment for moment in moments if moment is not None), default=None)

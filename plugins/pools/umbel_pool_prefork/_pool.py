@@ -70,7 +70,7 @@ class PreforkPool(Pool):
                     others,
                 )
             slots = Slots(max(_MIN_SLOTS, 2 * self._options.concurrency + 8))
-            server = ServerLink(slots, executor, self._options)
+            server = ServerLink.launch(slots, executor, self._options)
             self._engine = engine = Engine(self._options, slots, server, self._backlog, listener)
             engine.start()
         atexit.register(self._stop_at_exit)
@@ -149,6 +149,7 @@ class PreforkPool(Pool):
         figures["max-concurrency"] = engine.crew.wanted
         figures["processes"] = [child.pid for child in children if child.pid]
         figures["server"] = engine.crew.server.pid
+        figures["substitute"] = engine.crew.server.substitute_pid
         figures["waiting"] = len(self._backlog)
         figures["running"] = {child.pid: len(child.outstanding) for child in children}
         figures["done"] = {child.pid: child.jobs_done for child in children}

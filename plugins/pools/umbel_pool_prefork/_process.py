@@ -40,6 +40,7 @@ class ChildHandle:
         self.ready = False  # has said hello
         self.leaving = False  # gets no more jobs
         self.closed = False  # its socket is at an end
+        self.orphaned = False  # its server is gone, and so is it in a moment
         self.is_watched = False  # the selector waits for room to write
         self.jobs_done = 0
         #: Given and not yet reported: id -> (job, expected run time in ns), in the order in which they were given.

@@ -1,7 +1,8 @@
 """The process that forks the children: single-threaded, with the application loaded, so that a fork is always safe.
 
 It speaks with the pool over one socket pair in records of fixed size. It dies with the pool's process, and takes the
-children along; they die with it.
+children along; they die with it. It also forks its own substitute, which is what it is: it stands by with all that a
+server needs, and serves when it is asked to.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from umbel.spi import Executor, PoolOptions
 from umbel_pool_prefork._child import run_child
 from umbel_pool_prefork._slots import Slots
 
-__all__ = ["EXITED", "FORK", "KILL", "REFUSED", "REQUEST", "STARTED", "STATUS", "run_server"]
+__all__ = ["EXITED", "FORK", "KILL", "REFUSED", "REQUEST", "SERVING", "STARTED", "STATUS", "SUBSTITUTE", "run_server"]
 
-#: Pool to server: what, slot, signal. A FORK carries the child's socket and its nudge pipe.
+#: Pool to server: what, slot, signal. A FORK carries the child's socket and its nudge pipe, a SUBSTITUTE its socket.
 REQUEST: Final = struct.Struct("=BIi")
-FORK, KILL = 1, 2
-#: Server to pool: what, slot, pid, exit code (negative: signal; for REFUSED the errno).
+FORK, KILL, SUBSTITUTE = 1, 2, 3
+#: Server to pool: what, slot, pid, exit code (negative: signal; for REFUSED the errno). SERVING comes first, and once.
 STATUS: Final = struct.Struct("=BIii")
-STARTED, EXITED, REFUSED = 1, 2, 3
+STARTED, EXITED, REFUSED, SERVING = 1, 2, 3, 4
 
 _PR_SET_PDEATHSIG = 1
 
@@ -46,10 +47,14 @@ def run_server(
 ) -> NoReturn:
     """Serve until the pool closes its end of *control*, or its process is gone."""
     parents_end.close()
+    gc.freeze()  # what is here already is shared by all children: let no collection write to it
+    _serve_and_exit(_Server(control, slots, executor, options, parent_pid))
+
+
+def _serve_and_exit(server: _Server) -> NoReturn:
     exit_code = 1
     try:
-        gc.freeze()  # what is here already is shared by all children: let no collection write to it
-        _Server(control, slots, executor, options, parent_pid).serve()
+        server.serve()
         exit_code = 0
     finally:
         os._exit(exit_code)  # the atexit handlers are the parent's
@@ -65,6 +70,8 @@ class _Server:
         self._options = options
         self._parent_pid = parent_pid
         self._children: dict[int, Any] = {}
+        self._substitutes: list[Any] = []
+        self._maker_pid = os.getppid()
         self._deaths, self._deaths_in = os.pipe()
         self._parent = _open_pidfd(parent_pid)
         self._prctl = _find_prctl()
@@ -77,7 +84,8 @@ class _Server:
             if descriptor >= 0:
                 poll.register(descriptor, select.POLLIN)
         with contextlib.suppress(ConnectionError):  # the pool went away while we spoke to it
-            while os.getppid() == self._parent_pid:
+            self._tell(SERVING, 0, os.getpid(), 0)
+            while not self._is_orphan():
                 ready = {descriptor for descriptor, _ in poll.poll()}
                 if self._deaths in ready:
                     os.read(self._deaths, 4096)
@@ -87,6 +95,10 @@ class _Server:
                 if self._parent in ready:
                     break
         self._end_children()
+
+    def _is_orphan(self) -> bool:
+        """Whether the pool's process is gone. What a substitute was forked by may be gone: that is what it is for."""
+        return self._maker_pid == self._parent_pid and os.getppid() != self._parent_pid
 
     def _adopt_signals(self) -> None:
         """Live and die by the control socket alone: signals to the process group are for the parent to judge."""
@@ -104,6 +116,8 @@ class _Server:
         what, slot, number = REQUEST.unpack(record)
         if what == FORK:
             self._fork(slot, *descriptors)
+        elif what == SUBSTITUTE:
+            self._fork_substitute(socket.socket(fileno=descriptors[0]))
         elif (child := self._children.get(slot)) is not None and child.exitcode is None:
             # Not reaped yet, so the pid is still this child's.
             with contextlib.suppress(ProcessLookupError):
@@ -125,24 +139,45 @@ class _Server:
             os.close(connection)
             os.close(nudges)
 
+    def _fork_substitute(self, control: socket.socket) -> None:
+        # Without a word when it fails: the pool sees its socket end.
+        with control, contextlib.suppress(OSError):
+            substitute: Any = ForkProcess(
+                target=self._be_substitute, args=(control,), name="umbel-pool-server", daemon=False
+            )
+            substitute.start()
+            self._substitutes.append(substitute)
+
+    def _be_substitute(self, control: socket.socket) -> NoReturn:
+        self._let_go()
+        _serve_and_exit(_Server(control, self._slots, self._executor, self._options, self._parent_pid))
+
     def _be_child(self, slot: int, connection: int, nudges: int, server_pid: int) -> NoReturn:
         if self._prctl is not None:
             self._prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != server_pid:  # it died before it could be asked for the signal
             os._exit(1)
+        self._let_go()
+        _empty_stdin()
+        set_title(f"pool process {slot}")
+        sys.exit(run_child(socket.socket(fileno=connection), nudges, self._slots[slot], self._executor, self._options))
+
+    def _let_go(self) -> None:
+        """Close what is the server's, in a fork of it."""
         signal.set_wakeup_fd(-1)
         self._control.close()
-        for sibling in self._children.values():
+        for sibling in (*self._children.values(), *self._substitutes):
             with contextlib.suppress(OSError):
                 os.close(sibling.sentinel)
         for descriptor in (self._deaths, self._deaths_in, self._parent):
             if descriptor >= 0:
                 os.close(descriptor)
-        _empty_stdin()
-        set_title(f"pool process {slot}")
-        sys.exit(run_child(socket.socket(fileno=connection), nudges, self._slots[slot], self._executor, self._options))
 
     def _report_deaths(self) -> None:
+        for substitute in list(self._substitutes):
+            if substitute.exitcode is not None:  # which reaps it [B995]
+                self._substitutes.remove(substitute)
+                substitute.join()
         for slot, child in list(self._children.items()):
             if child.exitcode is not None:
                 del self._children[slot]

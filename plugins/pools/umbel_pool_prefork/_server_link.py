@@ -1,4 +1,4 @@
-"""The pool's view of its server process: asks it to fork and to kill, hears of starts and ends."""
+"""The pool's view of one server process: asks it to fork and to kill, hears of starts and ends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from billiard.context import ForkProcess
 
 from umbel.spi import Executor, PoolOptions
-from umbel_pool_prefork._server import FORK, KILL, REQUEST, STATUS, run_server
+from umbel_pool_prefork._server import FORK, KILL, REQUEST, SERVING, STATUS, SUBSTITUTE, run_server
 from umbel_pool_prefork._slots import Slots
 
 __all__ = ["ServerLink"]
@@ -21,15 +21,26 @@ _JOIN_S = 5.0
 
 
 class ServerLink:
-    """One server process and the socket to it. After the launch it belongs to the pool's I/O thread."""
+    """The socket to a server process. After the launch it belongs to the pool's I/O thread.
 
-    def __init__(self, slots: Slots, executor: Executor, options: PoolOptions) -> None:
-        """Fork the server; to be called while the process is single-threaded."""
-        self.control, servers_end = socket.socketpair()
+    *process* is the handle of a server that this process has forked; ``None`` for one that a server has.
+    """
+
+    def __init__(self, control: socket.socket, process: Any = None) -> None:
+        self.control = control
+        self.control.setblocking(False)
+        #: The server's process id; 0 until it has said so.
+        self.pid = 0 if process is None else int(process.pid)
+        self._process = process
         self._rest = b""
-        self._process: Any = ForkProcess(
+
+    @classmethod
+    def launch(cls, slots: Slots, executor: Executor, options: PoolOptions) -> ServerLink:
+        """Fork a server; to be called while the process is single-threaded."""
+        control, servers_end = socket.socketpair()
+        process: Any = ForkProcess(
             target=run_server,
-            args=(servers_end, self.control, os.getpid(), slots, executor, options),
+            args=(servers_end, control, os.getpid(), slots, executor, options),
             name="umbel-pool-server",
             daemon=True,
         )
@@ -37,14 +48,24 @@ class ServerLink:
         if freezes:
             gc.freeze()
         try:
-            self._process.start()
+            process.start()
         finally:
             if freezes:
                 gc.unfreeze()
             servers_end.close()
-        #: The server's process id.
-        self.pid = int(self._process.pid)
-        self.control.setblocking(False)
+        return cls(control, process)
+
+    def order_substitute(self) -> ServerLink:
+        """Have this server fork another one that can take its place. ``OSError`` when this one is gone."""
+        control, servers_end = socket.socketpair()
+        try:
+            socket.send_fds(self.control, [REQUEST.pack(SUBSTITUTE, 0, 0)], [servers_end.fileno()])
+        except OSError:
+            control.close()
+            raise
+        finally:
+            servers_end.close()
+        return ServerLink(control)
 
     def fork(self, slot: int, connection: socket.socket, nudges: int) -> None:
         """Ask for a child in *slot* with these ends of its socket and its pipe. ``OSError`` when the server is gone."""
@@ -68,7 +89,15 @@ class ServerLink:
         data = self._rest + chunk
         whole = len(data) - len(data) % STATUS.size
         self._rest = data[whole:]
-        return [(what, slot, pid, code) for what, slot, pid, code in STATUS.iter_unpack(data[:whole])]
+        records = list(STATUS.iter_unpack(data[:whole]))
+        if records and records[0][0] == SERVING:
+            self.pid = records.pop(0)[2]
+        return records
+
+    def bury(self) -> None:
+        """Let go of a server that is dead."""
+        self.control.close()
+        self._reap()
 
     def close(self) -> None:
         """Let the server kill what is left of the children and exit; leave no zombie [B995]."""
@@ -79,10 +108,16 @@ class ServerLink:
             while self.control.recv(4096):  # its end closes when it exits
                 pass
         except TimeoutError:
-            os.kill(self.pid, signal.SIGKILL)
+            if self.pid:
+                os.kill(self.pid, signal.SIGKILL)
         except OSError:  # gone already
             pass
         self.control.close()
+        self._reap()
+
+    def _reap(self) -> None:
+        if self._process is None:
+            return
         self._process.join()
         with contextlib.suppress(ValueError):  # reaped by somebody's waitpid(-1): nothing to release
             self._process.close()

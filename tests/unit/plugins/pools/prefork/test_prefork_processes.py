@@ -36,11 +36,63 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
     one.close()
 
 
-def test_the_death_of_the_server_is_told(gate: Gate) -> None:
+def test_another_server_takes_over_from_a_dead_one(gate: Gate) -> None:
+    """The job that ran is lost, what waited is run, again and again, and there is always a substitute."""
+    with started() as running:
+        for _ in range(3):
+            running.ears.until(lambda: bool(running.pool.describe()["substitute"]))
+            before = running.pool.describe()
+            [job_id] = running.submit(gate.payload(), name="gate")
+            gate.arrived()
+            echoes = running.submit(*[call("echo", b"on")] * 50, name="echo")
+            os.kill(before["server"], signal.SIGKILL)
+            running.ears.until_ended(job_id, *echoes)
+            kind, reason = running.ears.reports.pop(job_id)
+            assert kind == "lost"
+            assert "died with the pool's server process" in reason
+            assert running.pool.describe()["server"] == before["substitute"]
+            assert not set(before["processes"]) & set(running.pool.describe()["processes"])
+        assert not running.ears.reports, "only what ran was lost"
+        assert not running.ears.failures
+
+
+def test_a_substitute_that_dies_is_replaced() -> None:
+    with started() as running:
+        for _ in range(2):
+            running.ears.until(lambda: bool(running.pool.describe()["substitute"]))
+            before = running.pool.describe()
+            os.kill(before["substitute"], signal.SIGKILL)
+            running.ears.until(
+                lambda dead=before["substitute"]: running.pool.describe()["substitute"] not in (0, dead)  # type: ignore[misc]
+            )
+        os.kill(before["server"], signal.SIGKILL)
+        assert running.run(*[call("echo", b"on")] * 50) == [b"on"] * 50
+
+
+def test_a_server_killed_under_load_costs_only_what_ran(tmp_path: Path) -> None:
+    ticks = tmp_path / "ticks"
+    with started() as running:
+        for _ in range(5):
+            running.ears.until(lambda: bool(running.pool.describe()["substitute"]))
+            ids = running.submit(*[call("tick", str(ticks), "t")] * 500, name="tick")
+            running.ears.until_ended(ids[20])
+            os.kill(running.pool.describe()["server"], signal.SIGKILL)
+            running.ears.until_ended(*ids)
+        assert set(running.ears.ends.values()) == {1}
+        lost = len(running.ears.reports)
+        assert lost <= 2 * 5
+        assert len(ticks.read_text().splitlines()) >= 5 * 500 - lost
+
+
+def test_the_death_of_both_servers_is_told(gate: Gate) -> None:
     with started() as running:
         [job_id] = running.submit(gate.payload())
         gate.arrived()
-        os.kill(running.pool.describe()["server"], signal.SIGKILL)
+        running.ears.until(lambda: bool(running.pool.describe()["substitute"]))
+        servers = running.pool.describe()
+        os.kill(servers["server"], signal.SIGSTOP)  # it cannot be asked for another substitute
+        os.kill(servers["substitute"], signal.SIGKILL)
+        os.kill(servers["server"], signal.SIGKILL)
         running.ears.until(lambda: bool(running.ears.failures))
         assert "server process" in running.ears.failures[0]
         running.ears.until_ended(job_id)
