@@ -28,6 +28,8 @@ __all__ = ["Intake"]
 logger = logging.getLogger("umbel.worker.intake")
 
 _EXTEND_EVERY_S = 1.0
+#: So soon after its return a broker is tried again, however long it was away.
+_LONGEST_PAUSE_S = 4.0
 
 
 class Intake:
@@ -65,8 +67,9 @@ class Intake:
         self._room_may_have_changed = threading.Event()
         self._taking = threading.Lock()
         self._requests: collections.deque[Callable[[Consumer], None]] = collections.deque()
-        self._backoff = Backoff(0.25, 10.0)
+        self._backoff = Backoff(0.25, _LONGEST_PAUSE_S)
         self._was_connected = False
+        self._lost_at: float | None = None
 
     # -- any thread ---------------------------------------------------------------------------------------------------
 
@@ -197,6 +200,8 @@ class Intake:
             self._closing.set()
             return
         pause_s = self._backoff.next_s()
+        if self._lost_at is None:
+            self._lost_at = self.last_poll or time.monotonic()  # since when it may have been away
         logger.error(
             "%s %s: %s. Trying again in %.2f seconds... (%d/%s)",
             "lost the connection to" if self._was_connected and tries == 0 else "cannot connect to",
@@ -224,12 +229,19 @@ class Intake:
             if room > 0:
                 deliveries = consumer.receive(room, max(0.0, extend_at - now))
                 self._backoff.reset()  # only now: a broker that takes connections and breaks them is not back
+                if self._lost_at is not None:
+                    self._tell_of_recovery(self._lost_at)
                 if deliveries:
                     self._hand_on(deliveries, consumer, transport)
             elif not self._requests:
                 self._room_may_have_changed.wait(max(0.0, extend_at - now))
         while self._requests:
             self._requests.popleft()(consumer)
+
+    def _tell_of_recovery(self, lost_at: float) -> None:
+        self._lost_at = None
+        url = mask_url(self._app.broker_url)
+        logger.warning("%s takes messages again from %s, after %.1f s", self._node, url, time.monotonic() - lost_at)
 
     def _hand_on(self, deliveries: Sequence[Delivery], consumer: Consumer, transport: Transport) -> None:
         with self._taking:

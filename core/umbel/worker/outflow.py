@@ -100,7 +100,7 @@ class Outflow:
         self._inbox: queue.SimpleQueue[Item] = queue.SimpleQueue()
         #: Puts an item on the belt; any thread, never blocks.
         self.put = self._inbox.put
-        self._backoff = Backoff(0.05, 5.0)
+        self._backoff = Backoff(0.05, 2.0)
         self._thread: threading.Thread | None = None
         self._give_up_at: float | None = None
         self._hurry = threading.Event()
@@ -218,7 +218,7 @@ class Outflow:
     def _finish(self, batch: Batch) -> None:
         self._successes += 1
         if self.trouble is not None:
-            logger.info("commits go through again, after: %s", self.trouble)
+            logger.warning("commits go through again, after: %s", self.trouble)
             self.trouble = None
             self._backoff.reset()
         for ending in batch.endings:
