@@ -140,9 +140,9 @@ class Publisher:
             for publication in publications:
                 queue = publication.queue
                 if queue is not None and not pool.is_declared(queue.name):
-                    pool.declare(transport, [queue])
+                    pool.declare(transport, [queue], deadline)
             if declare:
-                pool.declare(transport, declare)
+                pool.declare(transport, declare, deadline)
             transport.publish(publications, max(0.001, deadline - time.monotonic()))
         except BaseException as error:
             # An error of the payload leaves the connection whole; an interrupt may leave it in the middle of a frame.

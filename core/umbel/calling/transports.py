@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -95,11 +96,12 @@ class TransportPool:
             self._count -= 1
             self._change.notify()
 
-    def declare(self, transport: Transport, queues: Sequence[Queue]) -> None:
-        """Declare those of *queues* that this process has not declared yet."""
+    def declare(self, transport: Transport, queues: Sequence[Queue], deadline: float | None = None) -> None:
+        """Declare those of *queues* that this process has not declared yet, until *deadline* (``time.monotonic``)."""
         missing = {queue.name: queue for queue in queues if queue.name not in self._declared}
         if missing:
-            transport.declare(list(missing.values()))
+            with contextlib.nullcontext() if deadline is None else transport.within(_left_s(deadline)):
+                transport.declare(list(missing.values()))
             self._declared.update(missing)
 
     def is_declared(self, name: str) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import attrs
@@ -136,6 +138,14 @@ class Transport(ABC):
     @abstractmethod
     def delete(self, queue: str) -> None:
         """Remove *queue* with what is in it. Removing an unknown queue does nothing."""
+
+    def within(self, timeout_s: float) -> AbstractContextManager[None]:
+        """Return a context in which every method that asks the broker is done, or has raised, within *timeout_s*.
+
+        So that a call's deadline also bounds the declarations before it. Without an implementation the transport's own
+        bounds hold.
+        """
+        return contextlib.nullcontext()
 
     def settle(self, settlement: Settlement) -> None:
         """Like ``Consumer.settle``, from a connection of its own; only with ``settle_from_any_connection``."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 from amqp.exceptions import NotFound
@@ -81,6 +83,11 @@ class AmqpTransport(Transport):
         _, _, publisher = self._opened()
         if publications:
             publisher.publish(publications, timeout_s)
+
+    def within(self, timeout_s: float) -> AbstractContextManager[None]:
+        """Bound all that the broker is asked."""
+        wire, _, _ = self._opened()
+        return wire.within(time.monotonic() + timeout_s)
 
     def consume(self, queues: Sequence[Queue], prefetch: int, name: str) -> Consumer:
         """Return a consumer with a connection of its own."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import psycopg
@@ -65,7 +66,8 @@ class PostgresTransport(Transport, JointTransport):
             connection = connect(self._address, timeout_s, self._settings.command_timeout_s)
             link = Link(connection, self._address.schema)
             try:
-                migrate(link)
+                with connection.within(max(1.0, timeout_s)):
+                    migrate(link)
             except BaseException:
                 connection.close()
                 raise
@@ -90,6 +92,9 @@ class PostgresTransport(Transport, JointTransport):
             except BaseException:
                 self._topology.forget()
                 raise
+
+    def within(self, timeout_s: float) -> AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._connection is None else self._connection.within(timeout_s)
 
     def consume(self, queues: Sequence[Queue], prefetch: int, name: str) -> Consumer:
         with self._using():

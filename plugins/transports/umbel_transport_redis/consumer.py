@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import attrs
 import redis
 
 from umbel.model import Delivery, Queue, Settlement
@@ -61,6 +62,8 @@ class RedisConsumer(Consumer):
         self._queues: dict[str, Queue] = {}
         self._closed = False
         self._bell_out, self._bell_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        # A server that is silent for longer than the lease lasts has let others free what is held here.
+        settings = attrs.evolve(settings, socket_timeout=min(settings.socket_timeout, settings.lease_s))
         self._link = Link(url, settings, timeout_s)
         self._changes: Link | None = Link(url, settings, timeout_s)
         self._subscription = Subscription(url, settings, names, timeout_s)
@@ -130,9 +133,9 @@ class RedisConsumer(Consumer):
     def _track(self) -> None:
         assert self._changes is not None
         try:
-            listener = self._changes.call("CLIENT", "ID")
-            self._link.call("CLIENT", "TRACKING", "ON", "REDIRECT", listener, "NOLOOP")
-            self._changes.call("SUBSCRIBE", "__redis__:invalidate")
+            listener = self._changes.ask("CLIENT", "ID")
+            self._link.ask("CLIENT", "TRACKING", "ON", "REDIRECT", listener, "NOLOOP")
+            self._changes.ask("SUBSCRIBE", "__redis__:invalidate")
         except redis.ResponseError:  # an old server, a proxy, an ACL: then look every now and then
             self._changes.close()
             self._changes = None

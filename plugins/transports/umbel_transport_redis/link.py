@@ -54,7 +54,7 @@ class Link:
     def check_server(self) -> None:
         """Raise ``OperationalError`` for a server that is too old for our scripts."""
         try:
-            wrong = check_version(self.call("INFO", "server"))
+            wrong = check_version(self.ask("INFO", "server"))
         except redis.ResponseError:  # not allowed to ask
             return
         if wrong:
@@ -82,6 +82,13 @@ class Link:
 
     def call(self, *command: Any) -> Any:
         """Send one command and return its answer."""
+        try:
+            return self.ask(*command)
+        except redis.ResponseError as error:
+            raise self._translated(error, "run a command on") from error
+
+    def ask(self, *command: Any) -> Any:
+        """Send one command and return its answer; a refusal is raised as the driver's ``ResponseError``."""
         try:
             connection = self._connection
             connection.send_packed_command(connection.pack_command(*command), check_health=False)
@@ -120,7 +127,7 @@ class Link:
         if sha is None:
             sha = self._shas[script] = self.call("SCRIPT", "LOAD", script).decode()
         try:
-            return self.call("EVALSHA", sha, len(keys), *keys, *arguments)
+            return self.ask("EVALSHA", sha, len(keys), *keys, *arguments)
         except redis.exceptions.NoScriptError:
             del self._shas[script]
             return self.run(script, keys, arguments)
@@ -155,7 +162,7 @@ class Link:
         if isinstance(error, redis.AuthenticationError):
             text += "; check the user name and password in the URL"
         if isinstance(error, redis.exceptions.OutOfMemoryError | redis.exceptions.ReadOnlyError | redis.ResponseError):
-            refused = "OOM" in text or "MISCONF" in text or "LOADING" in text
+            refused = isinstance(error, redis.exceptions.OutOfMemoryError) or "OOM" in text or "MISCONF" in text or "LOADING" in text
             if not (refused or isinstance(error, (redis.ConnectionError, *ELSEWHERE))):
                 return TransportError(f"the Redis server at {self._masked} refused a command: {text}")
         return OperationalError(f"cannot {doing} the Redis server at {self._masked}: {text}")

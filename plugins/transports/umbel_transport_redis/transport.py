@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 from umbel.exceptions import OperationalError
@@ -110,6 +111,10 @@ class RedisTransport(Transport, JointTransport):
                 self.link.call(*commands[0])
             elif commands:
                 self.link.call_many([("MULTI",), *commands, ("EXEC",)])
+
+    def within(self, timeout_s: float) -> AbstractContextManager[None]:
+        """Bound each answer of the server."""
+        return self.link.within(timeout_s)
 
     def consume(self, queues: Sequence[Queue], prefetch: int, name: str) -> Consumer:
         """Return a consumer with connections of its own."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import pytest
 
 from umbel.exceptions import OperationalError
 from umbel.host import Host
-from umbel.model import Settlement
+from umbel.model import Queue, Settlement
 from umbel.testing._transports.stage import PUBLISH_TIMEOUT_S, SOON_S, TransportStage, bodies
 from umbel.testing.capabilities import needs, needs_hook
 from umbel.testing.plugins import make_transport
@@ -146,6 +147,16 @@ class FaultTests(TransportStage):
         other = self.connect()
         self.publish(queue, b"2", transport=other)
         assert b"2" in self.drain(self.consumer(queue, transport=other))
+
+    @needs_hook("slow_store")
+    def test_declaring_at_a_slow_store_is_over_in_time(self) -> None:
+        """Done, where what is slow does not hold it up, or given up."""
+        queue = self.queue()
+        with self.slow_store():
+            started = time.monotonic()
+            with contextlib.suppress(OperationalError), self.transport.within(0.5):
+                self.transport.declare([Queue(name=f"{queue.name}-new")])
+            assert time.monotonic() - started < 0.5 + 5.0
 
     @needs_hook("unreachable_url")
     def test_an_unreachable_store_raises_in_time_and_hides_the_password(self) -> None:
