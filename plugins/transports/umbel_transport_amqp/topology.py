@@ -30,6 +30,12 @@ _BITS: Final = re.compile(rf"^(?:[01]\.){{{_BITS_COUNT}}}")
 #: Celery binds ``#.name``, which a queue named ``x.name`` would match too.
 _ANY_BITS: Final = "*." * _BITS_COUNT
 _TENTHS: Final = "umbel_delayed_tenths"
+#: A message leaves a queue only when the next one has it; else a broker that is killed between the two loses it.
+_HANDS_OVER_SAFELY: Final = {
+    "x-queue-type": "quorum",
+    "x-overflow": "reject-publish",
+    "x-dead-letter-strategy": "at-least-once",
+}
 #: More queues than a process uses: the memory of what is declared starts anew.
 _MOST_KNOWN: Final = 2000
 
@@ -145,6 +151,7 @@ class Topology:
                 arguments={
                     "x-message-ttl": tenth * 100,
                     "x-dead-letter-exchange": ladder.level_name(ladder.MAX_LEVEL),
+                    **(_HANDS_OVER_SAFELY if self._type == "quorum" else {}),
                 },
             )
             channel.exchange_declare(exchange=name, type="fanout", durable=True, auto_delete=False)
