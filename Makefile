@@ -10,7 +10,7 @@ TYPED := core plugins tests tools
 LINTED := core plugins tests tools bench examples docs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types architecture docs extract bench clean
+.PHONY: help demo test check format lint types architecture docs extract bench faults clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,14 @@ extract: $(VENV)/.developed  ## build each plugin as a distribution of its own a
 
 bench: $(VENV)/.developed  ## measure Umbel beside its peers; SCENARIOS="drain roundtrip" for some
 	$(RUN) -m bench $(SCENARIOS)
+
+FAULT ?= broker-restart,cut,slow,disk-full,pool-server,stop-kill,caller-kill
+BROKER ?= redis
+ROUNDS ?= 20
+SEED ?= 1
+
+faults: $(VENV)/.developed  ## break things under load and count; FAULT=, BROKER=, ROUNDS=, SEED= choose
+	$(RUN) tests/faults/run.py --fault $(FAULT) --broker $(BROKER) --rounds $(ROUNDS) --seed $(SEED)
 
 clean:  ## remove what was made
 	rm -rf $(VENV) build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +15,7 @@ import umbel_transport_postgres
 from umbel.exceptions import BackendError, OperationalError
 from umbel.model import Message, Publication, Queue, Settlement, TaskMeta
 from umbel.states import SUCCESS
-from umbel.testing.servers import MissingProgram, PostgresServer
+from umbel.testing.servers import PostgresServer
 from umbel.testing.threads import in_thread
 
 Q = Queue(name="q")
@@ -106,27 +103,3 @@ def test_postgres_killed_under_load_loses_nothing_that_it_took(tmp_path: Any) ->
         assert max(late) < 5
         # One transaction: what was done was never handed out again.
         assert max(done.values()) == 1
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(400)
-def test_no_task_is_lost_on_postgres_when_parents_and_children_are_killed(tmp_path: Any) -> None:
-    # [B964] [B967] [B969] [B990] [B991]
-    try:
-        PostgresServer.program()
-    except MissingProgram as error:
-        pytest.skip(str(error))
-    with PostgresServer(tmp_path / "pg") as server:
-        run = subprocess.run(
-            [
-                sys.executable,
-                str(Path(__file__).with_name("run.py")),
-                *("--kills", "30", "--seed", "5", "--broker", server.url),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=380,
-            check=False,
-        )
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert "lost: 0" in run.stdout

@@ -162,7 +162,12 @@ class Link:
         if isinstance(error, redis.AuthenticationError):
             text += "; check the user name and password in the URL"
         if isinstance(error, redis.exceptions.OutOfMemoryError | redis.exceptions.ReadOnlyError | redis.ResponseError):
-            refused = isinstance(error, redis.exceptions.OutOfMemoryError) or "OOM" in text or "MISCONF" in text or "LOADING" in text
+            refused = (
+                isinstance(error, redis.exceptions.OutOfMemoryError)
+                or "OOM" in text
+                or "MISCONF" in text
+                or "LOADING" in text
+            )
             if not (refused or isinstance(error, (redis.ConnectionError, *ELSEWHERE))):
                 return TransportError(f"the Redis server at {self._masked} refused a command: {text}")
         return OperationalError(f"cannot {doing} the Redis server at {self._masked}: {text}")

@@ -3,11 +3,12 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from umbel.testing.proxy import TcpProxy
+from umbel.testing.proxy import Passage, TcpProxy
 
 
 @pytest.fixture
@@ -70,3 +71,34 @@ def test_a_server_that_is_gone_closes_the_connection(echo_port: int) -> None:
         port = gone.getsockname()[1]
     with TcpProxy("127.0.0.1", port) as proxy, connect(proxy.port) as link:
         assert link.recv(1) == b""
+
+
+def test_a_cutter_resets_in_the_middle_of_what_passes(echo_port: int) -> None:
+    seen: list[Passage] = []
+
+    def cut(passage: Passage) -> int | None:
+        seen.append(passage)
+        return None if passage.is_request else 2
+
+    with TcpProxy("127.0.0.1", echo_port) as proxy, connect(proxy.port) as link:
+        proxy.cutter = cut
+        link.sendall(b"hello")
+        got = b""
+        with contextlib.suppress(ConnectionResetError):
+            while data := link.recv(10):
+                got += data
+        assert b"he".startswith(got)  # a reset may overtake what was sent before it
+        assert [passage.data for passage in seen] == [b"hello", b"hello"]
+        proxy.cutter = None
+        with connect(proxy.port) as again:
+            again.sendall(b"y")
+            assert again.recv(1) == b"y"
+
+
+def test_a_slow_line_is_slow_and_loses_nothing(echo_port: int) -> None:
+    with TcpProxy("127.0.0.1", echo_port) as proxy, connect(proxy.port) as link:
+        started = time.monotonic()
+        with proxy.slow(latency_s=0.05, bytes_per_s=100):
+            link.sendall(b"slowly")
+            assert link.recv(10) == b"slowly"
+        assert time.monotonic() - started >= 2 * (0.05 + 6 / 100)
