@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import signal
 import sys
 from datetime import timedelta
 
@@ -52,6 +53,7 @@ async def connected():
 
 async def work():
     """Be one of the worker's processes."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     queuer = PgQueuer(await connected())
 
     async def nothing(job):
@@ -137,6 +139,8 @@ def read_back(count):
 
 
 if __name__ == "__main__":
+    # To end by SystemExit ends the children too; to be killed by the signal would leave them at work.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     children = [multiprocessing.Process(target=be_process, daemon=True) for _ in range(int(sys.argv[1]))]
     for child in children:
         child.start()
