@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from umbel.app import Umbel
     from umbel.worker.metas import MetaMaker
 
-__all__ = ["Tracer"]
+__all__ = ["Tracer", "is_cancelled"]
 
 logger = logging.getLogger("umbel.worker.trace")
 
@@ -78,7 +78,7 @@ class Tracer:
                 request.entered = plan.enters
                 value = await plan.entry(*request.args or (), **request.kwargs or {})
             except BaseException as error:
-                if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                if isinstance(error, asyncio.CancelledError) and is_cancelled():
                     raise  # by the pool, which has told the worker what becomes of the task
                 return self._end(self._raised, plan, request, error, time.monotonic() - began, flags)
             return self._end(self._returned, plan, request, value, time.monotonic() - began, flags)
@@ -96,6 +96,14 @@ class Tracer:
             self._store_now(plan, self._metas.make(request, STARTED, {"pid": os.getpid(), "hostname": self._node}))
         if plan.before_start is not None:
             plan.before_start(request.id, request.args, request.kwargs)
+
+    def returned(self, plan: TaskPlan, request: Context, value: Any, runtime_s: float, flags: int) -> bytes:
+        """Return the outcome of *request*, whose function returned *value*."""
+        return self._end(self._returned, plan, request, value, runtime_s, flags)
+
+    def raised(self, plan: TaskPlan, request: Context, error: BaseException, runtime_s: float, flags: int) -> bytes:
+        """Return the outcome of *request*, whose function raised *error*."""
+        return self._end(self._raised, plan, request, error, runtime_s, flags)
 
     # -- the ends -----------------------------------------------------------------------------------------------------
 
@@ -290,7 +298,7 @@ class Tracer:
         return frames.encode_outcome(kind, metas, packed, ended.parts, reason, report)
 
 
-def _is_cancelled() -> bool:
+def is_cancelled() -> bool:
     """Say whether the coroutine that runs was cancelled from outside; else the task raised the error by itself."""
     running = asyncio.current_task()
     return running is not None and running.cancelling() > 0
