@@ -31,10 +31,10 @@ def app(tmp_path: Path) -> Iterator[Umbel]:
         yield app
 
 
-def doubling(app: Umbel, seen: list[int], every: int, interval_s: float = NEVER_S, **options: Any) -> Any:
+def doubling(app: Umbel, seen: list[int], every: int, interval_s: float = NEVER_S) -> Any:
     """Return a batch task that doubles its argument, and notes how many calls it was given."""
 
-    @app.task(name="double", base=Batches, flush_every=every, flush_interval=interval_s, **options)
+    @app.task(name="double", base=Batches, flush_every=every, flush_interval=interval_s)
     def double(requests: list[SimpleRequest]) -> list[int]:
         seen.append(len(requests))
         return [request.args[0] * 2 for request in requests]
@@ -139,7 +139,7 @@ def test_a_batch_whose_process_dies_comes_again(app: Umbel, tmp_path: Path) -> N
     mark = tmp_path / "died"
 
     @app.task(name="dies", base=Batches, flush_every=3, flush_interval=0.2)
-    def dies(requests: list[SimpleRequest]) -> list[Any]:
+    def dies(requests: list[SimpleRequest]) -> Any:
         if not mark.exists():
             mark.write_text(str(os.getpid()))
             os.kill(os.getpid(), signal.SIGKILL)
