@@ -70,7 +70,7 @@ class BatchRun:
             try:
                 self._tracer.begin(self._plan, request)
             except BaseException as error:
-                self._outcomes[number] = self._tracer.raised(self._plan, request, error, 0.0, flags)
+                self._outcomes[number] = self._tracer.ended(self._plan, request, False, error, 0.0, flags)
             else:
                 ready.append((number, request, flags))
         self._requests = ready
@@ -85,15 +85,14 @@ class BatchRun:
         plan = self._plan
         runtime_s = time.monotonic() - self._began
         for number, request, flags in self._requests:
-            self._outcomes[number] = self._tracer.raised(plan, request, error, runtime_s, flags)
+            self._outcomes[number] = self._tracer.ended(plan, request, False, error, runtime_s, flags)
 
     def _all_ended(self, batch: Sequence[SimpleRequest], value: Any) -> None:
         plan = self._plan
         runtime_s = time.monotonic() - self._began
         ends = zip(self._requests, ends_of(batch, value), strict=True)
         for (number, request, flags), (succeeded, result) in ends:
-            end = self._tracer.returned if succeeded else self._tracer.raised
-            self._outcomes[number] = end(plan, request, result, runtime_s, flags)
+            self._outcomes[number] = self._tracer.ended(plan, request, succeeded, result, runtime_s, flags)
 
     def _in_order(self) -> list[bytes]:
         return [self._outcomes[number] for number in sorted(self._outcomes)]

@@ -79,10 +79,15 @@ class BatchesStep(Step):
 
     def _flush(self, name: str) -> None:
         """Run what is together of the task *name*."""
-        members = self._take(name)
+        worker = self.worker
+        members: list[Held] = []
+        for held in self._take(name):
+            if worker.control.revoked.includes(held):
+                worker.outflow.put(worker.failures.revoked(held, "revoked"))
+            else:
+                members.append(held)
         if not members:
             return
-        worker = self.worker
         task, options = worker.app.tasks[name], worker.options
         first = members[0]
         together = HeldTogether(first.delivery, name, first.task_id, first.generation, first.count, members=members)

@@ -86,8 +86,12 @@ class Jobs:
         return job_id
 
     def items(self) -> list[tuple[int, Held]]:
-        """Return all (id, held), in the order in which they were entered."""
-        return list(self._held.items())
+        """Return all (id, held), in the order in which they were entered; of several in one job each."""
+        found: list[tuple[int, Held]] = []
+        for job_id, held in list(self._held.items()):
+            members = held.members if isinstance(held, HeldTogether) else (held,)
+            found.extend((job_id, each) for each in members)
+        return found
 
     def take(self, ids: Iterable[int]) -> list[Held]:
         """Remove *ids* and return what they stood for, one by one; ids that have ended are passed over."""

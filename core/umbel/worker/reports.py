@@ -182,6 +182,8 @@ class Translator:
                 batch.endings.append(self._failures.lost(each, detail))
             elif what == "timed_out":
                 batch.endings.append(self._failures.timed_out(each, float(detail)))
+            elif each is not held:  # one of several was meant: it is revoked when it comes again, and the others run
+                batch.endings.append(self._failures.back_uncounted(each))
             else:
                 batch.endings.append(self._failures.terminated(each, detail, _number(detail)))
 

@@ -97,13 +97,9 @@ class Tracer:
         if plan.before_start is not None:
             plan.before_start(request.id, request.args, request.kwargs)
 
-    def returned(self, plan: TaskPlan, request: Context, value: Any, runtime_s: float, flags: int) -> bytes:
-        """Return the outcome of *request*, whose function returned *value*."""
-        return self._end(self._returned, plan, request, value, runtime_s, flags)
-
-    def raised(self, plan: TaskPlan, request: Context, error: BaseException, runtime_s: float, flags: int) -> bytes:
-        """Return the outcome of *request*, whose function raised *error*."""
-        return self._end(self._raised, plan, request, error, runtime_s, flags)
+    def ended(self, plan: TaskPlan, request: Context, well: bool, value: Any, runtime_s: float, flags: int) -> bytes:
+        """Return the outcome of *request*, whose function returned *value*, or raised it."""
+        return self._end(self._returned if well else self._raised, plan, request, value, runtime_s, flags)
 
     # -- the ends -----------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import pytest
 
 from umbel import Umbel, chain, chord
 from umbel.contrib.batches import Batches, SimpleRequest
+from umbel.exceptions import TaskRevokedError
 from umbel.states import FAILURE, SUCCESS
 from umbel.worker import Worker
 
@@ -149,6 +150,22 @@ def test_a_batch_whose_process_dies_comes_again(app: Umbel, tmp_path: Path) -> N
     with Worker(app, pool="prefork", concurrency=1):
         assert [result.get(timeout=SOON_S) for result in results] == [0, 1, 2]
     assert mark.exists()
+
+
+def test_a_revoked_call_is_no_part_of_a_batch(app: Umbel) -> None:
+    seen: list[int] = []
+    double = doubling(app, seen, every=3)
+    first, second = double.delay_many([(1,), (2,)])
+    with Worker(app, pool="threads", concurrency=1) as worker:
+        collected = worker.graph["batches"]
+        while collected.info(worker) != {"waiting": {"double": 2}}:
+            worker.outflow.flush(SOON_S)
+        second.revoke()
+        third = double.delay(3)
+        assert [first.get(timeout=SOON_S), third.get(timeout=SOON_S)] == [2, 6]
+        with pytest.raises(TaskRevokedError):
+            second.get(timeout=SOON_S)
+    assert seen == [2]
 
 
 def test_a_message_that_is_no_call_does_not_hold_up_the_others(app: Umbel) -> None:
