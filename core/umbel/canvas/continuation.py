@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from umbel.calling.ids import DerivedIds
 from umbel.canvas.freezing import freeze
-from umbel.canvas.parts import is_plain
+from umbel.canvas.parts import chord_part, is_plain
 from umbel.canvas.planning import plan
 from umbel.canvas.references import is_reference
 from umbel.canvas.unreached import steps_end
@@ -21,17 +21,28 @@ from umbel.exceptions import BackendError, EncodeError, Reject, WorkflowLostErro
 from umbel.model import Commit, Publication
 from umbel.protocol.exceptions import exception_to_wire
 from umbel.protocol.reprs import saferepr
-from umbel.states import FAILURE
+from umbel.states import FAILURE, SUCCESS
 
 if TYPE_CHECKING:
     from umbel.app import Umbel
 
-__all__ = ["after_failure", "after_success"]
+__all__ = ["after_failure", "after_return"]
 
 logger = logging.getLogger(__name__)
 
 #: How long the end of a task waits for a store that does not answer; then its message goes back.
 _PATIENCE_S: Final = 60.0
+
+
+def after_return(app: Umbel, request: Context, result: object) -> Commit:
+    """Return what a successful task sends, and its part of the chord that it is a member of; errors as below."""
+    ended = after_success(app, request, result)
+    if request.chord is not None:
+        part = chord_part(app, request, SUCCESS, result)
+        if part is not None:
+            ended.parts.append(part)
+        ended.publications.extend(request.chord_outbox)
+    return ended
 
 
 def after_success(app: Umbel, request: Context, result: object) -> Commit:
