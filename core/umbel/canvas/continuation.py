@@ -36,7 +36,7 @@ _PATIENCE_S: Final = 60.0
 
 def after_return(app: Umbel, request: Context, result: object) -> Commit:
     """Return what a successful task sends, and its part of the chord that it is a member of; errors as below."""
-    ended = after_success(app, request, result)
+    ended = _after_success(app, request, result)
     if request.chord is not None:
         part = chord_part(app, request, SUCCESS, result)
         if part is not None:
@@ -45,7 +45,7 @@ def after_return(app: Umbel, request: Context, result: object) -> Commit:
     return ended
 
 
-def after_success(app: Umbel, request: Context, result: object) -> Commit:
+def _after_success(app: Umbel, request: Context, result: object) -> Commit:
     """Return what a successful task sends: its callbacks and the next step of its chain, each given *result*.
 
     The results of what is sent are appended to ``request.children``, as tuples: call this before the task's own meta is
