@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from umbel.calling.ids import new_id
 from umbel.calling.transports import TransportPool, close_quietly
+from umbel.context import top_frame
 from umbel.exceptions import OperationalError
 
 if TYPE_CHECKING:
@@ -104,7 +105,10 @@ class Connections:
         raise failure or OperationalError("expected a broker URL, got none: set broker_url")
 
     def _open_pooled(self, left_s: float) -> Transport:
-        return self.open_transport(min(left_s, float(self._conf.broker_connection_timeout)))
+        transport = self.open_transport(min(left_s, float(self._conf.broker_connection_timeout)))
+        if top_frame() is None:  # what a task sends must be as safe as the task itself, which is acknowledged after it
+            transport.allow_unconfirmed()
+        return transport
 
     # -- results --------------------------------------------------------------------------------------------------
 

@@ -151,6 +151,13 @@ class Transport(ABC):
         """Like ``Consumer.settle``, from a connection of its own; only with ``settle_from_any_connection``."""
         raise NotImplementedError(f"{type(self).__name__} settles through its consumer only")
 
+    def allow_unconfirmed(self) -> None:  # noqa: B027 - most have no such setting
+        """Let :meth:`publish` return before the broker has answered, as far as the user's settings ask for it.
+
+        Called once, after :meth:`open`, for the connections on which a program makes its calls; never for those of a
+        worker, or from inside of a task. Without such a setting it does nothing.
+        """
+
     def in_transaction(self, connection: Any) -> Transport:
         """Return a transport that publishes inside the open transaction of *connection*, which is the driver's.
 

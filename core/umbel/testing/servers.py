@@ -178,13 +178,14 @@ class RedisServer(Server):
 
 
 class RabbitmqServer(Server):
-    """RabbitMQ as a node of its own, with its own port mapper and cookie."""
+    """RabbitMQ as a node of its own, with its own port mapper and cookie. *settings* are lines of ``rabbitmq.conf``."""
 
     programs = ("/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server")
     package = "rabbitmq-server"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Sequence[str] = ()) -> None:
         super().__init__(folder)
+        self._settings = list(settings)
         self._distribution_port = free_port()
         self._mapper_port = free_port()
         self._mapper: subprocess.Popen[bytes] | None = None
@@ -217,6 +218,7 @@ class RabbitmqServer(Server):
         folder = self.folder
         (folder / "home").mkdir(exist_ok=True)
         (folder / "plugins").write_text("[].\n")
+        (folder / "rabbitmq.conf").write_text("".join(f"{line}\n" for line in self._settings))
         return {
             "HOME": str(folder / "home"),
             "RABBITMQ_NODENAME": f"umbel{self.port}@localhost",

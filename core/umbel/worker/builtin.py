@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from umbel.worker.collecting import BatchesStep
 from umbel.worker.events import EventsStep, GossipStep
 from umbel.worker.steps import Step
 
@@ -145,6 +144,5 @@ BUILTIN_STEPS: tuple[type[Step], ...] = (
     EventsStep,
     GossipStep,
     IntakeStep,
-    BatchesStep,
     TrafficStep,
 )

@@ -26,18 +26,15 @@ __all__ = [
     "REQUEUED",
     "RETRIED",
     "SUCCEEDED",
-    "TOGETHER",
     "JobFrame",
     "Outcome",
     "QueueCodec",
     "decode_job",
     "decode_kept",
     "decode_outcome",
-    "decode_together",
     "encode_job",
     "encode_kept",
     "encode_outcome",
-    "encode_together",
     "plain_head",
 ]
 
@@ -46,8 +43,6 @@ DONE: Final = b"."
 
 #: First byte of the outcome of a task that succeeded and left its result and nothing else: the result's fields follow.
 KEPT: Final = ord("+")
-#: The first byte of jobs, or outcomes, that are put together.
-TOGETHER: Final = ord("B")
 
 # What became of a task.
 SUCCEEDED: Final = "S"
@@ -187,17 +182,6 @@ def encode_job(
 def decode_job(payload: bytes) -> JobFrame:
     """Return what :func:`encode_job` encoded."""
     return JobFrame._make(_loads(payload))
-
-
-def encode_together(parts: Sequence[bytes]) -> bytes:
-    """Return jobs as one job, or outcomes as one outcome."""
-    return b"B" + marshal.dumps(list(parts), _MARSHAL_VERSION)
-
-
-def decode_together(data: bytes) -> list[bytes]:
-    """Return what :func:`encode_together` put together."""
-    parts: list[bytes] = marshal.loads(data[1:])  # noqa: S302 - the bytes come from this program's own other half
-    return parts
 
 
 def encode_outcome(

@@ -122,7 +122,7 @@ class Worker:
         )
         self.reports = Reports(self.outflow.put, self.intake.notice_room, self._fail, self.jobs)
         limits = (options.time_limit_s, options.soft_time_limit_s)
-        self.admission = Admission(app, self.jobs, self.failures, self.timers, self.outflow.put, self.submit, limits)
+        self.admission = Admission(app, self.jobs, self.failures, self.timers, self.outflow.put, self._submit, limits)
         self.control = ControlService(self)
         self.pool = app.host.pool(
             app, options.pool, options.pool_options(max(10.0, conf.worker_proc_alive_timeout), conf.worker_lost_wait)
@@ -225,7 +225,7 @@ class Worker:
         if jobs:
             self.pool.submit(jobs)
 
-    def submit(self, jobs: Sequence[Job]) -> None:
+    def _submit(self, jobs: Sequence[Job]) -> None:
         """Start jobs whose turn comes outside of the intake; once the pool has stopped their messages go back."""
         if not self.pool_has_drained:
             self.pool.submit(jobs)

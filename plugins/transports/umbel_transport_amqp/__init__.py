@@ -11,6 +11,7 @@ from typing import Any
 from umbel.hookspecs import hookimpl
 from umbel.model import PluginInfo
 from umbel.spi import Transport
+from umbel_transport_amqp.outbox import outbox_of
 from umbel_transport_amqp.settings import AmqpSettings
 from umbel_transport_amqp.transport import CAPABILITIES, AmqpTransport
 
@@ -30,4 +31,5 @@ plugin_info = PluginInfo(
 @hookimpl
 def umbel_transport(app: Any, url: str) -> Transport:
     """Return a transport for *url*; it connects when it is opened."""
-    return AmqpTransport(url, AmqpSettings.of(app))
+    settings = AmqpSettings.of(app)
+    return AmqpTransport(url, settings, lambda: outbox_of(app, url, settings))

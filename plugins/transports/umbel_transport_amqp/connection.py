@@ -7,6 +7,7 @@ py-amqp reads each frame with three calls of ``recv`` and waits for answers for 
 from __future__ import annotations
 
 import contextlib
+import socket
 import struct
 import time
 from collections.abc import Callable
@@ -27,13 +28,15 @@ Sink = Callable[[int, bytes], "bool | None"]
 class AmqpConnection(pyamqp.Connection):
     """A connection whose every wait ends at :attr:`deadline` (``time.monotonic()``), or after *answer_timeout_s*.
 
-    :attr:`sinks` (channel id -> sink) sees the frames of a channel before py-amqp does.
+    :attr:`sinks` (channel id -> sink) sees the frames of a channel before py-amqp does; :attr:`take_run` takes as many
+    frames at once as it knows, from the buffer and the place where they begin, and returns where they end.
     """
 
     def __init__(self, *, answer_timeout_s: float, **options: Any) -> None:
         self.deadline: float | None = None
         self.is_blocked = False
         self.sinks: dict[int, Sink] = {}
+        self.take_run: Callable[[bytes, int], int] = lambda _, at: at
         self._answer_timeout_s = answer_timeout_s
         self._data = b""
         self._at = 0
@@ -60,9 +63,15 @@ class AmqpConnection(pyamqp.Connection):
     def handle_buffered(self) -> bool:
         """Handle the frames that came together with an answer; say whether there were any."""
         found = False
-        while self._handle_next() is not None:
+        while True:
+            at = self.take_run(self._data, self._at)
+            if at != self._at:
+                self._at = at
+                self.bytes_recv += 1  # py-amqp's counter of frames, which its heartbeat looks at
+                found = True
+            if self._handle_next() is None:
+                return found
             found = True
-        return found
 
     def read_ready(self) -> None:
         """Handle every frame that has come in, without waiting for more."""
@@ -124,7 +133,7 @@ class AmqpConnection(pyamqp.Connection):
         if sink is not None:
             handled = sink(kind, payload)
             if handled is not None:
-                self.bytes_recv += 1  # py-amqp's counter of frames, which its heartbeat looks at
+                self.bytes_recv += 1
                 return handled
         assert self.on_inbound_frame is not None  # connecting has set it
         return bool(self.on_inbound_frame((kind, channel, payload)))
@@ -134,12 +143,22 @@ class AmqpConnection(pyamqp.Connection):
     def send_frames(self, frames: bytes) -> None:
         """Write whole frames. Raises ``TimeoutError``, after which the connection is of no use."""
         transport = self._living()
-        try:
-            with transport.having_timeout(self._bounded(None)):
-                transport.write(frames)
-        except TimeoutError:
-            transport.connected = False
-            raise
+        sock = transport.sock
+        if type(sock) is socket.socket:  # not TLS: mostly the kernel takes it all at once
+            try:
+                frames = frames[sock.send(frames, socket.MSG_DONTWAIT) :]
+            except BlockingIOError:
+                pass
+            except OSError:
+                transport.connected = False
+                raise
+        if frames:
+            try:
+                with transport.having_timeout(self._bounded(None)):
+                    transport.write(frames)
+            except TimeoutError:
+                transport.connected = False
+                raise
         self.bytes_sent += 1
 
     def leave(self, timeout_s: float) -> None:

@@ -14,10 +14,11 @@ __all__ = [
     "OWN_PROPERTIES",
     "Deliver",
     "ack_frame",
-    "method_frame",
+    "nack_frame",
     "parse_deliver",
     "parse_header",
     "publish_frames",
+    "publish_method",
     "reject_frame",
 ]
 
@@ -25,8 +26,9 @@ __all__ = [
 OWN_PROPERTIES: Final = "x-umbel-properties"
 
 _HEAD: Final = struct.Struct(">BHI")
+_HEADER_HEAD: Final = struct.Struct(">BHIHHQ")
 _ACK: Final = struct.Struct(">BHIHHQBB")
-_TAG: Final = struct.Struct(">QB")
+_TAG: Final = struct.Struct(">Q?")
 _SIZE: Final = struct.Struct(">Q")
 _FLAGS: Final = struct.Struct(">H")
 _END: Final = b"\xce"
@@ -39,14 +41,11 @@ _KNOWN: Final = frozenset({"delivery_mode", "priority", "timestamp", *(name for 
 _MOST_MEMOS: Final = 2048
 _kinds: dict[tuple[str, str], bytes] = {}
 _texts: dict[bytes, str] = {}
+_kinds_read: dict[bytes, tuple[str, str]] = {}
+_places: dict[bytes, tuple[str, str]] = {}
 
 #: (consumer tag, delivery tag, redelivered, exchange, routing key).
 Deliver = tuple[str, int, bool, str, str]
-
-
-def method_frame(channel: int, payload: bytes) -> bytes:
-    """Return the frame of a method on *channel*."""
-    return _HEAD.pack(1, channel, len(payload)) + payload + _END
 
 
 def ack_frame(channel: int, tag: int, multiple: bool) -> bytes:
@@ -54,43 +53,50 @@ def ack_frame(channel: int, tag: int, multiple: bool) -> bytes:
     return _ACK.pack(1, channel, 13, 60, 80, tag, multiple, 0xCE)
 
 
-def reject_frame(channel: int, tag: int, requeue: bool) -> bytes:
-    """Return ``basic.reject``."""
-    return _ACK.pack(1, channel, 13, 60, 90, tag, requeue, 0xCE)
+def reject_frame(channel: int, tag: int) -> bytes:
+    """Return ``basic.reject``: the message goes to the dead-letter exchange of its queue, or nowhere."""
+    return _ACK.pack(1, channel, 13, 60, 90, tag, 0, 0xCE)
 
 
-def publish_method(exchange: str, routing_key: str, mandatory: bool) -> bytes:
-    """Return the payload of ``basic.publish``."""
-    return b"\x00\x3c\x00\x28\x00\x00%b%b%c" % (short_text(exchange), short_text(routing_key), mandatory)
+def nack_frame(channel: int, tag: int) -> bytes:
+    """Return ``basic.nack`` that puts the message back. Unlike ``basic.reject``, RabbitMQ 4.3 holds it against nobody."""
+    return _ACK.pack(1, channel, 13, 60, 120, tag, 2, 0xCE)
+
+
+def publish_method(channel: int, exchange: str, routing_key: str, mandatory: bool) -> bytes:
+    """Return the frame of ``basic.publish``."""
+    payload = b"\x00\x3c\x00\x28\x00\x00%b%b%c" % (short_text(exchange), short_text(routing_key), mandatory)
+    return _HEAD.pack(1, channel, len(payload)) + payload + _END
 
 
 def publish_frames(
     channel: int, frame_max: int, method: bytes, message: Message, priority: int, expiration: str | None
 ) -> bytes:
     """Return all frames that publish *message* by *method* (of :func:`publish_method`)."""
-    header = _header(message, priority, expiration)
     body = message.body
-    parts = [
-        _HEAD.pack(1, channel, len(method)),
-        method,
-        b"\xce\x02",
-        _FLAGS.pack(channel),
-        struct.pack(">I", len(header)),
-        header,
-        _END,
-    ]
+    header = _header(message, priority, expiration)
+    if len(header) > frame_max - 20:
+        raise TransportError(
+            f"expected headers and properties of at most {frame_max - 20} bytes on AMQP (one frame), got {len(header)}"
+        )
+    size = len(body)
+    head = _HEADER_HEAD.pack(2, channel, len(header) + 12, 60, 0, size)
+    if 0 < size <= frame_max - 8:
+        return b"".join((method, head, header, b"\xce", _HEAD.pack(3, channel, size), body, b"\xce"))
+    parts = [method, head, header, _END]
     most = frame_max - 8
-    for start in range(0, len(body), most):
-        piece = body[start : start + most] if len(body) > most else body
+    for start in range(0, size, most):
+        piece = body[start : start + most]
         parts += (_HEAD.pack(3, channel, len(piece)), piece, _END)
     return b"".join(parts)
 
 
 def _header(message: Message, priority: int, expiration: str | None) -> bytes:
+    """Return the payload of a header frame, behind the size of the body."""
     properties = message.properties
     headers: Mapping[str, Any] = message.headers
-    own = {name: value for name, value in properties.items() if name not in _KNOWN} if _foreign(properties) else None
-    if own:
+    if not properties.keys() <= _KNOWN:
+        own = {name: value for name, value in properties.items() if name not in _KNOWN}
         headers = {**headers, OWN_PROPERTIES: own}
     key = (message.content_type, message.content_encoding)
     kinds = _kinds.get(key)
@@ -99,19 +105,17 @@ def _header(message: Message, priority: int, expiration: str | None) -> bytes:
         if len(_kinds) < _MOST_MEMOS:
             _kinds[key] = kinds
     flags = _ALWAYS | 0x0800
-    parts = [kinds, encode_table(headers), b"%c%c" % (properties.get("delivery_mode") or 2, priority)]
+    parts = [b"", kinds, encode_table(headers), b"%c%c" % (properties.get("delivery_mode") or 2, priority)]
     for name, flag in _TEXTS:
-        text = expiration if name == "expiration" else properties.get(name)
+        text = expiration if flag == 0x0100 else properties.get(name)
         if text is not None:
             flags |= flag
-            parts.append(short_text(text))
+            raw = text.encode("utf-8", "surrogatepass")
+            parts.append(b"%c%b" % (len(raw), raw) if len(raw) < 256 else short_text(text))
     if len(properties) > 3:
         flags |= _late(properties, parts)
-    return b"".join((b"\x00\x3c\x00\x00", _SIZE.pack(len(message.body)), _FLAGS.pack(flags), *parts))
-
-
-def _foreign(properties: Mapping[str, Any]) -> bool:
-    return not properties.keys() <= _KNOWN
+    parts[0] = _FLAGS.pack(flags)
+    return b"".join(parts)
 
 
 def _late(properties: Mapping[str, Any], parts: list[bytes]) -> int:
@@ -144,9 +148,15 @@ def parse_deliver(payload: bytes) -> Deliver:
     """Return what ``basic.deliver`` says."""
     consumer, at = _text_at(payload, 4)
     tag, redelivered = _TAG.unpack_from(payload, at)
-    exchange, at = _text_at(payload, at + 9)
-    routing_key, _ = _text_at(payload, at)
-    return consumer, tag, bool(redelivered), exchange, routing_key
+    raw = payload[at + 9 :]
+    place = _places.get(raw)
+    if place is None:
+        exchange, at = _text_at(raw, 0)
+        place = exchange, _text_at(raw, at)[0]
+        # As many as there are queues; but keys with a delay do not come again.
+        if len(raw) < 64 and len(_places) < _MOST_MEMOS:
+            _places[raw] = place
+    return consumer, tag, redelivered, *place
 
 
 def parse_header(payload: bytes) -> tuple[int, Message]:
@@ -156,13 +166,9 @@ def parse_header(payload: bytes) -> tuple[int, Message]:
     at = 14
     if flags & 1:
         raise TransportError("expected a message's properties in one group of flags, got a continuation")
-    content_type, encoding = "", "utf-8"
     headers: dict[str, Any] = {}
     properties: dict[str, Any] = {}
-    if flags & 0x8000:
-        content_type, at = _text_at(payload, at)
-    if flags & 0x4000:
-        encoding, at = _text_at(payload, at)
+    content_type, encoding, at = _read_kinds(payload, at, flags)
     if flags & 0x2000:
         start = at + 4
         at = start + int.from_bytes(payload[at:start])
@@ -184,6 +190,25 @@ def parse_header(payload: bytes) -> tuple[int, Message]:
     if flags & 0x0078:
         _parse_late(payload, at, flags, properties)
     return size, Message(b"", headers, properties, content_type, encoding)
+
+
+def _read_kinds(payload: bytes, at: int, flags: int) -> tuple[str, str, int]:
+    if flags & 0xC000 == 0xC000:
+        middle = at + 1 + payload[at]
+        end = middle + 1 + payload[middle]
+        raw = payload[at:end]
+        known = _kinds_read.get(raw)
+        if known is None:
+            known = raw[1 : middle - at].decode("utf-8", "surrogateescape"), raw[middle - at + 1 :].decode()
+            if len(_kinds_read) < _MOST_MEMOS:
+                _kinds_read[raw] = known
+        return *known, end
+    content_type, encoding = "", "utf-8"
+    if flags & 0x8000:
+        content_type, at = _text_at(payload, at)
+    if flags & 0x4000:
+        encoding, at = _text_at(payload, at)
+    return content_type, encoding, at
 
 
 def _parse_late(payload: bytes, at: int, flags: int, properties: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import struct
 import time
 from collections.abc import Mapping
 from typing import Final
@@ -15,6 +16,8 @@ from umbel_transport_amqp.topology import DELIVERY_EXCHANGE, undelayed_key
 __all__ = ["Inbox", "Tag"]
 
 _DELIVER: Final = b"\x00\x3c\x00\x3c"
+_HEAD: Final = struct.Struct(">BHI")
+_SIZE: Final = struct.Struct(">Q")
 _CANCEL: Final = b"\x00\x3c\x00\x1e"
 
 #: (the consumer's own number, delivery tag), so that no consumer speaks for another's deliveries. 0: needs no settling.
@@ -24,16 +27,18 @@ Tag = tuple[int, int]
 class Inbox:
     """The sink of a consumer's channel. *subscriptions* maps the broker's consumer tags to queues."""
 
-    def __init__(self, owner: int, subscriptions: Mapping[str, Queue]) -> None:
+    def __init__(self, owner: int, channel_id: int, subscriptions: Mapping[str, Queue]) -> None:
         self.arrived: collections.deque[Delivery] = collections.deque()
-        self.unsettled: dict[int, None] = {}  # delivery tags in order, handed out or not
+        self.unsettled: dict[int, Delivery] = {}  # by delivery tag, in order, handed out or not
         self.cancelled: list[str] = []  # consumer tags that the broker has withdrawn
         self.last_tag = 0
         self.buffered = 0  # of those that arrived, how many need settling
         self._owner = owner
+        self._channel_id = channel_id
         self._subscriptions = subscriptions
         self._deliver: Deliver | None = None
         self._message: Message | None = None
+        self._error: str | None = None
         self._missing = 0
         self._pieces: list[bytes] = []
         self._expires: dict[int, float] = {}
@@ -78,6 +83,42 @@ class Inbox:
         del self.unsettled[tag]
         return True
 
+    def take_run(self, data: bytes, at: int) -> int:
+        """Take the deliveries of one body frame that *data* begins with from *at* on; return where they end.
+
+        Whatever else there is (other methods, large or empty bodies, half a message) is left for :meth:`take`.
+        """
+        end = len(data)
+        unpack = _HEAD.unpack_from
+        wanted = self._channel_id
+        while self._deliver is None and end - at > 12 and data.startswith(_DELIVER, at + 7):
+            kind, channel, size = unpack(data, at)
+            header_at = at + 8 + size
+            if kind != 1 or channel != wanted or end - header_at < 20:
+                break
+            kind, channel, size = unpack(data, header_at)
+            body_at = header_at + 8 + size
+            if kind != 2 or channel != wanted or end - body_at < 8:
+                break
+            kind, channel, size = unpack(data, body_at)
+            after = body_at + 8 + size
+            if kind != 3 or channel != wanted or after > end or size != _SIZE.unpack_from(data, header_at + 11)[0]:
+                break
+            if not data[header_at - 1] == data[body_at - 1] == data[after - 1] == 0xCE:
+                break
+            self._deliver = parse_deliver(data[at + 7 : header_at - 1])
+            self._read_header(data[header_at + 7 : body_at - 1])
+            self._complete(data[body_at + 7 : after - 1])
+            at = after
+        return at
+
+    def _read_header(self, payload: bytes) -> None:
+        try:
+            self._missing, self._message = parse_header(payload)
+        except Exception as error:  # of whatever kind: it must not come again and again, and stop everything else
+            self._missing, self._message = _SIZE.unpack_from(payload, 4)[0], Message(b"")
+            self._error = f"its headers cannot be read: {error!r}"
+
     def take(self, kind: int, payload: bytes) -> bool | None:
         """See a frame before the driver does (a sink of :class:`AmqpConnection`)."""
         if kind == 1:
@@ -92,7 +133,7 @@ class Inbox:
         if self._deliver is None:
             return None
         if kind == 2:
-            self._missing, self._message = parse_header(payload)
+            self._read_header(payload)
             return self._complete(b"") if not self._missing else False
         if kind == 3:
             self._missing -= len(payload)
@@ -113,9 +154,6 @@ class Inbox:
         self.last_tag = tag
         queue = self._subscriptions.get(consumer)
         needs_settling = queue is None or not queue.no_ack
-        if needs_settling:
-            self.unsettled[tag] = None
-            self.buffered += 1
         headers = message.headers
         count = 1
         if redelivered or DELIVERIES in headers or "x-delivery-count" in headers:
@@ -130,18 +168,22 @@ class Inbox:
         expiration = properties.get("expiration")
         if expiration is not None and needs_settling and expiration.isdigit():
             self._expires[tag] = time.monotonic() + int(expiration) / 1000
-        self.arrived.append(
-            Delivery(
-                message,
-                queue.name if queue is not None else "",
-                (self._owner, tag if needs_settling else 0),
-                exchange,
-                routing_key,
-                properties.get("priority") or 0,
-                count,
-                redelivered,
-            )
+        delivery = Delivery(
+            message,
+            queue.name if queue is not None else "",
+            (self._owner, tag if needs_settling else 0),
+            exchange,
+            routing_key,
+            properties.get("priority") or 0,
+            count,
+            redelivered,
+            self._error,
         )
+        self._error = None
+        if needs_settling:
+            self.unsettled[tag] = delivery
+            self.buffered += 1
+        self.arrived.append(delivery)
         return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 import time
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from umbel_transport_amqp.frames import publish_frames, publish_method
 from umbel_transport_amqp.topology import Topology
 from umbel_transport_amqp.wire import FAILURES, Wire
 
-__all__ = ["DELIVERIES", "Publisher", "again"]
+__all__ = ["BLOCKED", "DELIVERIES", "Publisher", "again", "without_bookkeeping"]
 
 #: Header that counts how often a message was taken without being finished (classic queues only know "again").
 DELIVERIES: Final = "x-umbel-deliveries"
@@ -24,6 +25,7 @@ BOOKKEEPING: Final = frozenset(
     {
         "x-death",
         "x-delivery-count",
+        "x-acquired-count",
         *(f"x-{which}-death-{what}" for which in ("first", "last") for what in ("exchange", "queue", "reason")),
     }
 )
@@ -34,11 +36,14 @@ _NACK: Final = b"\x00\x3c\x00\x78"
 _CONFIRMATION: Final = struct.Struct(">QB")
 _MOST_METHODS: Final = 1024
 
+BLOCKED: Final = "; it is blocked by an alarm (memory or disk): see its log"
+
 Route = tuple[str, str]
+Sent = tuple[Publication, Route]
 
 
 class Publisher:
-    """Sends on the channel of one wire, which it sees the frames of. Used by the wire's thread."""
+    """Sends on the channel of one wire, which it sees the frames of. Used by one thread at a time."""
 
     def __init__(self, wire: Wire, topology: Topology, *, confirm: bool = True) -> None:
         self._wire = wire
@@ -46,9 +51,12 @@ class Publisher:
         self._confirm = confirm
         self._channel_id = 0
         self._serial = 0
-        self._lowest = 1  # of the unconfirmed
-        self._unconfirmed: set[int] = set()
-        self._refused = 0
+        #: What the broker has not confirmed yet, by its number on the channel, in order.
+        self.unconfirmed: dict[int, Sent] = {}
+        #: What the broker would not take (a full queue); emptied by whoever deals with it.
+        self.refused: list[Publication] = []
+        #: What the broker took and had no queue for, although one was named; emptied by whoever deals with it.
+        self.homeless: list[Sent] = []
         self._in_return = 0  # frames of a returned message still to come: a header, and bytes of body
         self._returned: set[Route] = set()
         self._methods: dict[tuple[str, str, bool], bytes] = {}
@@ -57,53 +65,68 @@ class Publisher:
         """Send all; return when the broker has taken them all over."""
         deadline = time.monotonic() + timeout_s
         with self._wire.within(deadline):
-            routes = self._send(publications, timeout_s)
-            if not self._returned:
+            self._send(publications, timeout_s)
+            if not self.homeless:
                 return
             # A queue that was there once is gone: declare it, and send again what found nobody.
-            returned, self._returned = self._returned, set()
-            self._topology.forget()
-            lost = [one for one, route in zip(publications, routes, strict=True) if route in returned and one.queue]
+            lost = self.take_homeless()
             self._send(lost, timeout_s)
-            if self._returned:
-                exchange, key = self._returned.pop()
-                self._returned.clear()
+            if self.homeless:
+                _, (exchange, key) = self.homeless[0]
+                self.take_homeless()
                 raise TransportError(
                     f"RabbitMQ at {self._wire.masked} has no queue for exchange {exchange!r}, routing key {key!r}:"
                     " expected a binding that matches it"
                 )
 
-    def _send(self, publications: Sequence[Publication], timeout_s: float) -> list[Route]:
-        channel_id = self._opened()
-        frame_max = self._wire.amqp.frame_max
-        now = time.time()
-        routes = [self._route(publication) for publication in publications]
-        # All are encoded before any is sent, so that one that cannot be is an error without a trace.
-        frames = [
-            self._frames(channel_id, frame_max, route, publication, now)
-            for route, publication in zip(routes, publications, strict=True)
-        ]
-        if self._confirm:
-            self._unconfirmed.update(range(self._serial + 1, self._serial + 1 + len(frames)))
-        self._serial += len(frames)
-        self._refused = 0
+    def take_homeless(self) -> list[Publication]:
+        """Return what found no queue, and see to it that the next sending declares everything anew."""
+        homeless, self.homeless = [publication for publication, _ in self.homeless], []
+        self._returned.clear()
+        self._topology.forget()
+        return homeless
+
+    def _send(self, publications: Sequence[Publication], timeout_s: float) -> None:
         try:
-            self._wire.amqp.send_frames(b"".join(frames))
-            while self._unconfirmed:
-                self._wire.amqp.drain_events()
+            self.post(publications)
+            read = self._wire.amqp.blocking_read
+            while self.unconfirmed:
+                read()
         except FAILURES as error:
             # What is still under way must not be taken for the next batch's.
-            blocked = "; it is blocked by an alarm (memory or disk): see its log" if self._wire.amqp.is_blocked else ""
+            left = len(self.unconfirmed) or len(publications)
+            self.unconfirmed.clear()
+            blocked = BLOCKED if self._wire.amqp.is_blocked else ""
             self._wire.drop()
             if isinstance(error, NotFound | PreconditionFailed):
                 raise self._wire.translated(error, "publish to") from error
             raise OperationalError(
-                f"RabbitMQ at {self._wire.masked} did not confirm {len(self._unconfirmed) or len(frames)} of"
-                f" {len(frames)} messages within {timeout_s:g} s: {str(error) or type(error).__name__}{blocked}"
+                f"RabbitMQ at {self._wire.masked} did not confirm {left} of {len(publications)} messages within"
+                f" {timeout_s:g} s: {str(error) or type(error).__name__}{blocked}"
             ) from error
-        if self._refused:
-            raise OperationalError(f"RabbitMQ at {self._wire.masked} refused {self._refused} messages (queue full?)")
-        return routes
+        if self.refused:
+            count = len(self.refused)
+            self.refused.clear()
+            raise OperationalError(f"RabbitMQ at {self._wire.masked} refused {count} messages (queue full?)")
+
+    def post(self, publications: Sequence[Publication]) -> None:
+        """Write all, and wait for nothing; from now on they are :attr:`unconfirmed`. Raises the driver's errors.
+
+        What cannot be encoded, or whose queue cannot be declared, raises before anything is written.
+        """
+        channel_id = self._opened()
+        frame_max = self._wire.amqp.frame_max
+        now = time.time()
+        routes = [self._route(publication) for publication in publications]
+        frames = [
+            self._frames(channel_id, frame_max, route, publication, now)
+            for route, publication in zip(routes, publications, strict=True)
+        ]
+        first = self._serial + 1
+        self._serial += len(frames)
+        if self._confirm:
+            self.unconfirmed.update(enumerate(zip(publications, routes, strict=True), first))
+        self._wire.amqp.send_frames(b"".join(frames))
 
     def _route(self, publication: Publication) -> Route:
         queue = publication.queue
@@ -123,7 +146,7 @@ class Publisher:
         key = (*route, publication.queue is not None and self._confirm)
         method = self._methods.get(key)
         if method is None:
-            method = publish_method(*key)
+            method = publish_method(channel_id, *key)
             if len(self._methods) < _MOST_METHODS:
                 self._methods[key] = method
         message = publication.message
@@ -178,14 +201,15 @@ class Publisher:
         self._in_return = 1
 
     def _confirmed(self, tag: int, flags: int, *, refused: bool) -> None:
-        before = len(self._unconfirmed)
-        if flags & 1:
-            self._unconfirmed.difference_update(range(self._lowest, tag + 1))
-            self._lowest = tag + 1
-        else:
-            self._unconfirmed.discard(tag)
+        unconfirmed = self.unconfirmed
+        several = itertools.takewhile(tag.__ge__, unconfirmed) if flags & 1 else (tag,)
+        sent = [unconfirmed.pop(serial) for serial in list(several) if serial in unconfirmed]
         if refused:
-            self._refused += before - len(self._unconfirmed)
+            self.refused += [publication for publication, _ in sent]
+        elif self._returned:
+            # The broker returns a message before it confirms it. Others of its route may have come through before that:
+            # they are sent twice then, which is better than not at all.
+            self.homeless += [one for one in sent if one[1] in self._returned and one[0].queue is not None]
 
 
 def without_bookkeeping(message: Message) -> Message:

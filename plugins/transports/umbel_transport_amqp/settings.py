@@ -29,7 +29,9 @@ class AmqpSettings:
     """What can be set.
 
     *heartbeat_s*: of the worker's connection (0: none). *prefetch_max*: the most a consumer buffers. *confirm_publish*:
-    whether a call returns only when the broker has taken the message over. *answer_timeout_s*: how long the broker may
+    whether the broker is asked to confirm what it takes over. *publisher_confirms*: ``each`` call waits for its
+    confirmation, or up to *confirm_window* messages of a process may be unconfirmed (``window``), for which its end
+    waits *confirm_flush_s*. *consumer_timeout_s*: how long a task may be held unacknowledged. *answer_timeout_s*: how long the broker may
     take for an answer where the caller gives no time. *delayed_queue_type*: of the queues in which messages wait for
     their time. *transport_options* go to py-amqp.
     """
@@ -37,6 +39,10 @@ class AmqpSettings:
     heartbeat_s: float = attrs.field(default=120.0, converter=float)
     prefetch_max: int = attrs.field(default=2000, validator=attrs.validators.ge(1))
     confirm_publish: bool = True
+    publisher_confirms: str = attrs.field(default="each", validator=attrs.validators.in_(("each", "window")))
+    confirm_window: int = attrs.field(default=1000, validator=attrs.validators.ge(1))
+    confirm_flush_s: float = attrs.field(default=10.0, converter=float, validator=attrs.validators.ge(0))
+    consumer_timeout_s: float = attrs.field(default=604800.0, converter=float, validator=attrs.validators.ge(0))
     answer_timeout_s: float = attrs.field(default=10.0, converter=float, validator=attrs.validators.gt(0))
     delayed_queue_type: str = attrs.field(default="quorum", validator=attrs.validators.in_(("classic", "quorum")))
     login_method: str | None = None
@@ -58,7 +64,7 @@ class AmqpSettings:
             ssl=conf.broker_use_ssl or None,
             failover_strategy=conf.broker_failover_strategy,
             transport_options=options,
-            **({"confirm_publish": bool(options["confirm_publish"])} if "confirm_publish" in options else {}),
+            confirm_publish=bool(options.get("confirm_publish", section.confirm_publish)),
         )
 
     def driver_options(self) -> dict[str, Any]:

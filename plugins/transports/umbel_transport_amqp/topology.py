@@ -113,8 +113,7 @@ class Topology:
 
         It will go straight into the queue of this name, a tenth of a second late at most, never early.
         """
-        tenths = math.ceil((deliver_at - time.time()) * 10)
-        if tenths <= 0:
+        if deliver_at <= time.time():
             return None
         if not self._has_ladder:
             self._raise_ladder()
@@ -122,6 +121,9 @@ class Topology:
             with self._wire.asking(f"bind queue {queue_name!r} to the delayed messages on") as channel:
                 channel.queue_bind(queue=queue_name, exchange=DELIVERY_EXCHANGE, routing_key=_ANY_BITS + queue_name)
             self._delayed.add(queue_name)
+        tenths = math.ceil((deliver_at - time.time()) * 10)  # only now: the first of all takes a while
+        if tenths <= 0:
+            return None
         seconds, tenth = divmod(tenths, 10)
         bits = ".".join(f"{min(seconds, _LONGEST_S):0{_BITS_COUNT}b}")
         exchange = f"{_TENTHS}_{tenth}" if tenth else ladder.level_name(ladder.MAX_LEVEL)

@@ -14,6 +14,7 @@ from umbel.model import Publication, Queue
 from umbel.spi import Consumer, Transport, TransportCapabilities
 from umbel.urls import mask_url
 from umbel_transport_amqp.consumer import AmqpConsumer
+from umbel_transport_amqp.outbox import Outbox
 from umbel_transport_amqp.publishing import Publisher
 from umbel_transport_amqp.settings import AmqpSettings
 from umbel_transport_amqp.topology import Topology
@@ -39,9 +40,11 @@ class AmqpTransport(Transport):
 
     capabilities: ClassVar[TransportCapabilities] = CAPABILITIES
 
-    def __init__(self, url: str, settings: AmqpSettings) -> None:
+    def __init__(self, url: str, settings: AmqpSettings, outbox: Callable[[], Outbox] | None = None) -> None:
         self._url = url
         self._settings = settings
+        self._find_outbox = outbox
+        self._outbox: Outbox | None = None
         self._wire: Wire | None = None
         self._topology: Topology | None = None
         self._publisher: Publisher | None = None
@@ -62,8 +65,20 @@ class AmqpTransport(Transport):
         """Disconnect."""
         wire, self._wire = self._wire, None
         self._topology = self._publisher = None
+        outbox, self._outbox = self._outbox, None
         if wire is not None:
             wire.close()
+        if outbox is not None:
+            outbox.detach()
+
+    def allow_unconfirmed(self) -> None:
+        """Publish through the outbox from now on, where the setting ``publisher_confirms`` is ``window``."""
+        settings = self._settings
+        if self._find_outbox is None or settings.publisher_confirms != "window" or not settings.confirm_publish:
+            return
+        if self._outbox is None:
+            self._outbox = self._find_outbox()
+            self._outbox.attach()
 
     def _opened(self) -> tuple[Wire, Topology, Publisher]:
         if self._wire is None or self._topology is None or self._publisher is None:
@@ -79,7 +94,11 @@ class AmqpTransport(Transport):
             topology.declare(queue)
 
     def publish(self, publications: Sequence[Publication], timeout_s: float) -> None:
-        """Publish, and wait for the broker's confirmation of all."""
+        """Publish, and wait for the broker's confirmation of all, or for their place in the window of the unconfirmed."""
+        if self._outbox is not None:
+            if publications:
+                self._outbox.send(publications, timeout_s)
+            return
         _, _, publisher = self._opened()
         if publications:
             publisher.publish(publications, timeout_s)

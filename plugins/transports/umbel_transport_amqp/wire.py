@@ -7,9 +7,10 @@ import itertools
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from ssl import CERT_NONE
 from typing import Any, Final
 
-from amqp.exceptions import AccessRefused, AMQPError, NotAllowed, NotFound, PreconditionFailed
+from amqp.exceptions import AccessRefused, AMQPError, InternalError, NotAllowed, NotFound, PreconditionFailed
 from kombu.exceptions import KombuError
 
 from umbel.exceptions import OperationalError, TransportError
@@ -39,8 +40,10 @@ def _options(url: str, settings: AmqpSettings) -> dict[str, Any]:
     ssl = settings.ssl if settings.ssl is not None else parsed.name == "amqps"
     host = parsed.hostname or "127.0.0.1"
     if ssl:
-        ssl = {"server_hostname": host, **(ssl if isinstance(ssl, dict) else {})}
-        ssl["server_hostname"] = ssl["server_hostname"] or host
+        ssl = dict(ssl) if isinstance(ssl, dict) else {}
+        # Who does not want the certificate checked cannot have the name in it checked.
+        if "context" not in ssl and ssl.get("cert_reqs") != CERT_NONE:
+            ssl["server_hostname"] = ssl.get("server_hostname") or host
     port = parsed.port or (5671 if ssl else 5672)
     return {
         "host": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
@@ -81,6 +84,12 @@ class Wire:
                 connection.collect()
                 if index + 1 == len(urls):
                     raise self.translated(error, "connect to") from error
+            except (TypeError, ValueError) as error:
+                if connection.transport is not None and connection.transport.sock is not None:
+                    connection.transport.sock.close()  # it is half of TLS, which the driver cannot close
+                raise TransportError(
+                    f"expected options of py-amqp in broker_use_ssl and broker_transport_options, got: {error}"
+                ) from error
             else:
                 connection.deadline = None
                 return connection
@@ -90,6 +99,12 @@ class Wire:
     def is_usable(self) -> bool:
         """Whether the connection lives, as far as it is known."""
         return bool(self.amqp.connected)
+
+    @property
+    def server_version(self) -> tuple[int, ...]:
+        """The version of the RabbitMQ; empty where it does not say."""
+        text = str(self.amqp.server_properties.get("version", ""))
+        return tuple(int(part) for part in text.partition("-")[0].split(".") if part.isdigit())
 
     @property
     def channel(self) -> Any:
@@ -146,6 +161,10 @@ class Wire:
         if isinstance(error, AccessRefused | NotAllowed):
             return OperationalError(
                 f"RabbitMQ at {self.masked} refused access: {text}; check user, password, virtual host and permissions"
+            )
+        if isinstance(error, InternalError) and "deprecated" in text:
+            return TransportError(
+                f"RabbitMQ at {self.masked} no longer lets programs {doing} it: {text}; make the queue durable or exclusive"
             )
         if isinstance(error, PreconditionFailed | NotFound):
             return TransportError(f"RabbitMQ at {self.masked} refused to {doing}: {text}")

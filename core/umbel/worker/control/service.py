@@ -71,10 +71,7 @@ class ControlService:
         wanted = [job_id for job_id, held in worker.jobs.items() if self.revoked.includes(held)]
         if wanted:
             for held in worker.jobs.take(worker.pool.withdraw(wanted)):
-                if self.revoked.includes(held):
-                    worker.outflow.put(worker.failures.revoked(held, "revoked"))
-                else:  # it was to run together with one that is
-                    worker.outflow.put(worker.failures.back_uncounted(held))
+                worker.outflow.put(worker.failures.revoked(held, "revoked"))
             worker.intake.notice_room()
 
     def find(self, ids: Sequence[str]) -> list[tuple[int, Held]]:

@@ -79,7 +79,7 @@ def test_an_unknown_type_is_an_error() -> None:
 
 def test_a_name_that_is_too_long_is_refused() -> None:
     with pytest.raises(TransportError, match="255 bytes"):
-        publish_method("", "x" * 256, mandatory=False)
+        publish_method(1, "", "x" * 256, mandatory=False)
 
 
 PROPERTIES = {
@@ -102,7 +102,7 @@ def header_of(frames: bytes) -> bytes:
 
 def test_py_amqp_reads_our_properties() -> None:
     message = Message(b"body", {"h": 1}, dict(PROPERTIES), "text/x", "binary")
-    header = header_of(publish_frames(3, 131072, publish_method("e", "k", mandatory=True), message, 7, "60000"))
+    header = header_of(publish_frames(3, 131072, publish_method(3, "e", "k", mandatory=True), message, 7, "60000"))
     read = amqp.Message()
     read.inbound_header(header)
     assert read.body_size == 4
@@ -128,7 +128,7 @@ def test_we_read_the_properties_of_py_amqp() -> None:
 
 def test_properties_that_amqp_has_no_place_for_come_back() -> None:
     message = Message(b"", {}, {"x-own": [1], "shadow": None, "delivery_mode": 2})
-    header = header_of(publish_frames(1, 131072, publish_method("", "k", mandatory=False), message, 0, None))
+    header = header_of(publish_frames(1, 131072, publish_method(1, "", "k", mandatory=False), message, 0, None))
     _, read = parse_header(header)
     assert read.headers == {}
     assert read.properties == {"x-own": [1], "shadow": None, "delivery_mode": 2, "priority": 0}
@@ -136,7 +136,7 @@ def test_properties_that_amqp_has_no_place_for_come_back() -> None:
 
 def test_a_large_body_is_cut_to_the_frame_size() -> None:
     body = bytes(range(256)) * 40
-    frames = publish_frames(1, 4096, publish_method("", "k", mandatory=False), Message(body), 0, None)
+    frames = publish_frames(1, 4096, publish_method(1, "", "k", mandatory=False), Message(body), 0, None)
     at, pieces = 0, []
     while at < len(frames):
         kind, _, size = struct.unpack_from(">BHI", frames, at)
