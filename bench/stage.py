@@ -78,10 +78,10 @@ class Stage:
         said = self.python("-m", "bench.client", self.peer, operation, *map(str, arguments))
         return json.loads(said.splitlines()[-1])
 
-    def worker(self, concurrency=2, pool="processes"):
-        """Start the peer's worker; it ends with this stage, or with its :meth:`Worker.end`."""
+    def worker(self, concurrency=2, pool="processes", more=()):
+        """Start the peer's worker, with *more* options; it ends with this stage, or with its :meth:`Worker.end`."""
         command = f"import json; from bench import peers; print(json.dumps(peers.load('{self.peer}').worker({concurrency}, '{pool}')))"
-        words = json.loads(self.python("-c", command))
+        words = [*json.loads(self.python("-c", command)), *more]
         process = subprocess.Popen(
             words, env=self.environment, cwd=self.home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

@@ -10,6 +10,7 @@ import importlib
 SCENARIOS = (
     "enqueue",
     "drain",
+    "events",
     "results",
     "roundtrip",
     "depth",

@@ -9,10 +9,10 @@ TITLE = (
 )
 
 
-def drain(stage, task, count, prefix=""):
+def drain(stage, task, count, prefix="", more=()):
     """Fill the queue, start a worker, and return its rate and what a task cost."""
     stage.client("marked", task, count)
-    worker = stage.worker(2)
+    worker = stage.worker(2, more=more)
     first = stage.wait_for_mark("first")
     meter = Meter(stage, worker)
     last = stage.wait_for_mark("last")

@@ -28,6 +28,7 @@ EXIT_CONFIGURATION: Final = 78
 COMMANDS: Final[dict[str, LazyCommand]] = {
     "worker": LazyCommand("umbel.cli.worker:command", "Start a worker."),
     "beat": LazyCommand("umbel.cli.beat:command", "Send the calls of beat_schedule when they are due."),
+    "events": LazyCommand("umbel.cli.events:command", "Watch what workers tell of tasks and of themselves."),
     "call": LazyCommand("umbel.cli.call:command", "Call a task by its name."),
     "result": LazyCommand("umbel.cli.result:command", "Show the result of a task."),
     "flow": LazyCommand("umbel.cli.flow:command", "Show a workflow as a picture."),
