@@ -19,10 +19,10 @@ class LamportClock:
         self.value = value
         self._lock = threading.Lock()
 
-    def forward(self) -> int:
-        """Go one further, for a message that is about to be sent; return the new value."""
+    def forward(self, steps: int = 1) -> int:
+        """Go one further, or several *steps*, for what is about to be sent; return the new value."""
         with self._lock:
-            self.value += 1
+            self.value += steps
             return self.value
 
     def adjust(self, other: object) -> int:

@@ -85,6 +85,14 @@ class Publisher:
             self._send_pooled(publications, self._timeout_s(timeout_s), self._chosen(retry, policy), declare)
         if after_task_publish.receivers:
             _announce(after_task_publish, publications)
+        if self._app.conf.task_send_sent_event:
+            self._tell_sent(publications)
+
+    def _tell_sent(self, publications: Sequence[Publication]) -> None:
+        """Tell monitors of calls that were sent. The calls stand, whatever becomes of it."""
+        from umbel.events.sent import tell_sent  # for start-up: few applications ask for it
+
+        tell_sent(self._app, publications)
 
     def _timeout_s(self, timeout_s: float | None) -> float:
         return float(self._app.conf.task_publish_timeout_s) if timeout_s is None else timeout_s

@@ -64,6 +64,7 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option("-B", "--beat", is_flag=True, help="Run beat in this worker too; in one worker only.")
 @click.option("-s", "--schedule-filename", metavar="FILE", help="With -B: the file of the last run times.")
 @click.option("--scheduler", metavar="NAME", help="With -B: the scheduler plugin.")
+@click.option("--http", metavar="HOST:PORT", help="Answer /live, /ready and /metrics there.")
 @click.option("-O", "optimization", metavar="KIND", help="Celery's -O fair; Umbel is always fair.", hidden=True)
 @click.option("--without-gossip", is_flag=True, help="Do not listen to other workers.")
 @click.option("--without-mingle", is_flag=True, help="Do not ask other workers at the start.")
@@ -129,7 +130,11 @@ def _run(session: Session, options: dict[str, Any]) -> int:
 
 def _apply_settings(app: Any, options: dict[str, Any]) -> None:
     """Make the options that are settings into settings."""
-    chosen = {"worker_disable_prefetch": options["disable_prefetch"], "worker_state_db": options["statedb"]}
+    chosen = {
+        "worker_disable_prefetch": options["disable_prefetch"],
+        "worker_state_db": options["statedb"],
+        "worker_http": options["http"],
+    }
     for name, value in chosen.items():
         if value is not None:
             setattr(app.conf, name, value)

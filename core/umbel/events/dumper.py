@@ -87,9 +87,9 @@ def evdump(
     left, pause_s = limit, 1.0
     while True:
         receiver = app.events.Receiver(handlers={"*": dumper.on_event})
-        if listening is not None:
-            listening(receiver)
         try:
+            if listening is not None:
+                listening(receiver)
             with receiver:
                 for _ in receiver.itercapture(left):
                     left, pause_s = (None if left is None else left - 1), 1.0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from umbel.events.places import event_exchange, scratch_queue
 from umbel.exceptions import OperationalError
 from umbel.model import Publication
-from umbel.protocol.events import as_batches, encode_events
+from umbel.protocol.events import as_batches, encode_events, routing_key
 
 if TYPE_CHECKING:
     from umbel.app import Umbel
@@ -58,15 +58,24 @@ class EventLine:
         self._transport = transport
         return transport
 
-    def prepare(self, events: Iterable[dict[str, Any]]) -> list[Publication]:
-        """Return the messages of *events*, in their order. Raises :class:`~umbel.exceptions.EncodeError`."""
-        return [self.publication(key, what) for key, what in as_batches(events)]
+    def prepare(self, events: Iterable[dict[str, Any]], *, is_plain: bool = False) -> list[Publication]:
+        """Return the messages of *events*, in their order; *is_plain* as in :func:`encode_events`.
 
-    def publication(self, key: str, what: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Publication:
-        """Return the message of one event, or of a list of them, for the routing key *key*."""
+        Raises :class:`~umbel.exceptions.EncodeError`.
+        """
+        app, exchange = self._app, self._app.conf.event_exchange
+        mode = self._delivery_mode
+        publications: list[Publication] = []
+        for key, what in as_batches(events):
+            message = encode_events(what, app.codec, self._serializer, self._hostname, mode, is_plain=is_plain)
+            publications.append(Publication(message, None, exchange, key))
+        return publications
+
+    def alone(self, event: dict[str, Any]) -> Publication:
+        """Return the message of one event that is not to be in a list: ``task-sent`` of a client, as Celery sends it."""
         app = self._app
-        message = encode_events(what, app.codec, self._serializer, self._hostname, self._delivery_mode)
-        return Publication(message, None, app.conf.event_exchange, key)
+        message = encode_events(event, app.codec, self._serializer, self._hostname, self._delivery_mode)
+        return Publication(message, None, app.conf.event_exchange, routing_key(event["type"]))
 
     def publish(self, publications: Sequence[Publication]) -> None:
         """Send; on any error the connection is given up, and the next call makes a new one."""

@@ -166,9 +166,9 @@ def evcam(
     with load_camera(camera)(state, freq=freq, maxrate=maxrate, app=app):
         while True:
             receiver = app.events.Receiver(handlers={"*": state.event})
-            if listening is not None:
-                listening(receiver)
             try:
+                if listening is not None:
+                    listening(receiver)
                 with receiver:
                     receiver.capture()
                 return

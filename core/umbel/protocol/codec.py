@@ -61,6 +61,14 @@ class Codec:
         except Exception as error:  # __json__, __reduce__ and the like are the user's
             raise EncodeError(f"cannot encode as {serializer}: {safestr(error)}; got {saferepr(value, 200)}") from error
 
+    def dumps_plain(self, value: Any, serializer: str) -> tuple[bytes, str, str]:
+        """Like :meth:`dumps`, for plain data, which :meth:`umbel.spi.Serializer.dumps_plain` describes."""
+        _, content_type, encoding = self._writers.get(serializer) or self._writer(serializer)
+        try:
+            return self._reader(content_type).dumps_plain(value), content_type, encoding
+        except Exception as error:
+            raise EncodeError(f"cannot encode as {serializer}: {safestr(error)}; got {saferepr(value, 200)}") from error
+
     def dumps_as(self, value: Any, content_type: str) -> bytes:
         """Return *value* as bytes of *content_type*. Raises :class:`~umbel.exceptions.EncodeError`."""
         return self.dumps(value, self._reader(content_type).name)[0]

@@ -58,6 +58,8 @@ class EventCodec(Protocol):
 
     def dumps(self, value: Any, serializer: str, /) -> tuple[bytes, str, str]: ...
 
+    def dumps_plain(self, value: Any, serializer: str, /) -> tuple[bytes, str, str]: ...
+
     def loads(self, data: bytes, content_type: str, content_encoding: str, accept: frozenset[str] | None, /) -> Any: ...
 
 
@@ -102,9 +104,14 @@ def encode_events(
     serializer: str,
     hostname: str,
     delivery_mode: int = 1,
+    *,
+    is_plain: bool = False,
 ) -> Message:
-    """Return the message of one event, or of several. Raises :class:`~umbel.exceptions.EncodeError`."""
-    body, content_type, encoding = codec.dumps(events, serializer)
+    """Return the message of one event, or of several; *is_plain*: nothing is in them but what JSON knows.
+
+    Raises :class:`~umbel.exceptions.EncodeError`.
+    """
+    body, content_type, encoding = (codec.dumps_plain if is_plain else codec.dumps)(events, serializer)
     return Message(body, {"hostname": hostname}, {"delivery_mode": delivery_mode}, content_type, encoding)
 
 

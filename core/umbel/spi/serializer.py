@@ -24,6 +24,12 @@ class Serializer(ABC):
     def dumps(self, value: Any) -> bytes:
         """Encode *value*. Raises ``TypeError`` or ``ValueError`` for what it cannot hold."""
 
+    def dumps_plain(self, value: Any) -> bytes:
+        """Encode *value* of which it is known that it is plain: text, finite numbers, booleans, ``None``, in lists and
+        in dicts with texts as keys. May write it otherwise than :meth:`dumps`, if that is quicker.
+        """
+        return self.dumps(value)
+
     @abstractmethod
     def loads(self, data: bytes) -> Any:
         """Decode *data*. Raises ``ValueError`` (or a subclass) for bytes that are not its own."""

@@ -68,8 +68,8 @@ class Admission:
         self.gates: list[Gate] = []
         #: :data:`frames.REPORT` while somebody wants to hear of how tasks run.
         self.flags = 0
-        #: Told of each task that comes in, with the time; ``None`` while nobody wants to hear of it.
-        self.on_received: Callable[[Held, float], None] | None = None
+        #: Told of each task that comes in, with the time.
+        self.on_received: list[Callable[[Held, float], None]] = []
         self._wants_reports: set[int] = set()
         self._app = app
         self._jobs = jobs
@@ -141,8 +141,9 @@ class Admission:
         if logs:
             eta = headers["eta"]
             logger.info("Received task: %s[%s]%s", name, held.task_id, f" ETA:[{eta}]" if eta else "")
-        if self.on_received is not None:
-            self.on_received(held, now)
+        if self.on_received:
+            for tell in self.on_received:
+                tell(held, now)
         if signals.task_received.receivers:
             signals.task_received.send_robust(sender=self._app, request=held)
         if head is None and not self._is_timely(held, now):

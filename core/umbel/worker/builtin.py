@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from umbel.worker.events import EventsStep, GossipStep
+from umbel.worker.http import HttpStep
 from umbel.worker.steps import Step
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ BUILTIN_STEPS: tuple[type[Step], ...] = (
     OutflowStep,
     EventsStep,
     GossipStep,
+    HttpStep,
     IntakeStep,
     TrafficStep,
 )

@@ -81,7 +81,7 @@ class Failures:
         #: Set by the intake when it knows its transport.
         self.counts = True
         #: Told of each end that is made here: (type of event, what was held, its fields). On any of the threads.
-        self.observer: Callable[[str, Held, Mapping[str, Any]], None] | None = None
+        self.observers: list[Callable[[str, Held, Mapping[str, Any]], None]] = []
 
     # -- what did not start -------------------------------------------------------------------------------------------
 
@@ -262,8 +262,7 @@ class Failures:
             return Context(id=held.task_id, task=held.name, called_directly=False, hostname=self._node, outbox=[])
 
     def _tell(self, kind: str, held: Held, **fields: Any) -> None:
-        observer = self.observer  # it may be taken away meanwhile
-        if observer is not None:
+        for observer in tuple(self.observers):  # one may be taken away meanwhile
             observer(kind, held, fields)
 
     def _send_revoked(self, held: Held, *, terminated: bool, signum: int | None, expired: bool) -> None:

@@ -26,6 +26,7 @@ __all__ = [
     "REQUEUED",
     "RETRIED",
     "SUCCEEDED",
+    "TOLD",
     "JobFrame",
     "Outcome",
     "QueueCodec",
@@ -43,6 +44,9 @@ DONE: Final = b"."
 
 #: First byte of the outcome of a task that succeeded and left its result and nothing else: the result's fields follow.
 KEPT: Final = ord("+")
+#: First byte of the outcome of a task that succeeded and left a report and nothing else.
+TOLD: Final = ord("-")
+_TOLD: Final = bytes((TOLD,))
 
 # What became of a task.
 SUCCEEDED: Final = "S"
@@ -193,8 +197,8 @@ def encode_outcome(
     report: tuple[Any, ...] | None = None,
 ) -> bytes:
     """Return the bytes of an outcome; *publications* as :meth:`QueueCodec.pack` makes them."""
-    if kind == SUCCEEDED and not metas and not publications and not parts and report is None:
-        return DONE
+    if kind == SUCCEEDED and not metas and not publications and not parts:
+        return DONE if report is None else _TOLD + _dumps(report)
     return _dumps(
         (
             kind,
@@ -211,6 +215,8 @@ def decode_outcome(data: bytes) -> Outcome:
     """Return what :func:`encode_outcome` or :func:`encode_kept` encoded; :data:`DONE` is known before and not given here."""
     if data[0] == KEPT:
         return Outcome(SUCCEEDED, [marshal.loads(memoryview(data)[1:])])  # noqa: S302 - see _loads
+    if data[0] == TOLD:
+        return Outcome(SUCCEEDED, report=_loads(data[1:]))
     return Outcome._make(_loads(data))
 
 

@@ -23,7 +23,7 @@ class Held:
     *generation* counts the consumers of this worker: a delivery of an earlier one can be settled no more through the
     present one. *acknowledged* is true once its message is gone from the broker before its end (``acks_late=False``).
     *count* is how often the message was handed out, also where the transport cannot count. *told_started* is true once
-    monitors were told that the task has started.
+    monitors were told that the task has started; *received_at* is when it came in, where somebody measures that.
     """
 
     delivery: Delivery
@@ -33,6 +33,7 @@ class Held:
     count: int = 1
     acknowledged: bool = False
     told_started: bool = False
+    received_at: float = 0.0
 
     @property
     def headers(self) -> dict[str, Any]:

@@ -22,6 +22,8 @@ __all__ = ["Observer", "Reports", "Translator"]
 
 logger = logging.getLogger("umbel.worker.outflow")
 
+_TOLD = bytes((frames.TOLD,))
+
 #: Told of each outcome but plain acknowledgements, in the outflow's thread: (what was held, outcome, what it sends).
 Observer = Callable[[Held, frames.Outcome, Sequence[Publication]], None]
 
@@ -96,7 +98,7 @@ class Translator:
             if held is None:
                 continue  # given back meanwhile
             totals[held.name] += 1
-            if data == frames.DONE:
+            if data == frames.DONE or (data[:1] == _TOLD and self._told(held, data)):
                 acks.append(held)
             elif data[0] == frames.KEPT:
                 batch.endings.append(self._kept(held, data))
@@ -116,6 +118,17 @@ class Translator:
         """Memory was overwritten in a child, or a pool is at fault: this task's alone."""
         logger.critical("the outcome of %s[%s] cannot be read", held.name, held.task_id, exc_info=error)
         return self._failures.lost(held, f"its outcome cannot be read: {error!r}")
+
+    def _told(self, held: Held, data: bytes) -> bool:
+        """Tell the observers of a success that left nothing else to do; say whether it can be read."""
+        try:
+            outcome = frames.decode_outcome(data)
+        except Exception:  # read once more, and told, with all others that cannot be read
+            return False
+        self.kinds[frames.SUCCEEDED] += 1
+        for observer in self.observers:
+            observer(held, outcome, ())
+        return True
 
     def _ending(self, held: Held, data: bytes) -> Ending:
         try:

@@ -1,6 +1,6 @@
 """The default serializer: JSON, with the marks that kombu uses for what JSON lacks.
 
-Written by the standard library's C encoder, so the bytes are Celery's. Read by orjson; where orjson and the standard
+Written by the standard library's C encoder, so the bytes are Celery's, except what is known to be plain. Read by orjson; where orjson and the standard
 library differ (marked values, numbers beyond 64 bits, ``NaN``, lone surrogates) the standard library decides.
 """
 
@@ -120,6 +120,12 @@ class JsonSerializer(Serializer):
             return _encode(value).encode()
         except RecursionError as error:
             raise ValueError("the value is nested too deeply for JSON, or contains itself") from error
+
+    def dumps_plain(self, value: Any) -> bytes:
+        try:
+            return orjson.dumps(value)
+        except orjson.JSONEncodeError:  # a lone surrogate, a number beyond 64 bits
+            return self.dumps(value)
 
     def loads(self, data: bytes) -> Any:
         if (

@@ -15,13 +15,15 @@ from typing import Final
 
 import attrs
 
-from umbel_transport_filesystem.names import WaitingName
+from umbel_transport_filesystem.names import WaitingName, folder_name
 from umbel_transport_filesystem.store import Store
 
 __all__ = ["CHECK_S", "Owner", "free_the_dead"]
 
 #: How often waiting consumers look for dead owners.
 CHECK_S: Final = 1.0
+#: Begins the names of files in an owner's folder that name queues of the kind ``auto_delete``.
+_LEAVES: Final = ".leaves-"
 
 #: The owners of this process, which must not test their own locks: closing the file would let go of them. Keyed with
 #: the process id, since a forked child inherits the table and none of the locks.
@@ -51,6 +53,11 @@ class Owner:
     def held(self) -> int:
         """Count what is held, on the disk: others may have settled some of it."""
         return sum(len(os.listdir(entry.path)) for entry in os.scandir(self.path()) if entry.is_dir())
+
+    def leaves_with(self, queue: str) -> None:
+        """Note that *queue* is to be deleted when this owner is found dead."""
+        with open(self.path(_LEAVES + folder_name(queue)), "w", encoding="utf-8") as file:
+            file.write(queue)
 
     def close(self) -> None:
         """Give back everything, uncounted, and be gone."""
@@ -101,9 +108,20 @@ def _give_back(store: Store, folder: str, *, counted: bool) -> None:
                     freed.add(queue_folder.name)
             with contextlib.suppress(OSError):
                 os.rmdir(queue_folder.path)
+        _delete_what_leaves(store, folder, is_dead=counted)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(folder, ".alive"))
         with contextlib.suppress(OSError):
             os.rmdir(folder)
     if freed:
         store.changed(freed)
+
+
+def _delete_what_leaves(store: Store, folder: str, *, is_dead: bool) -> None:
+    """Delete the queues that go with their consumer; one that closes in good order does it itself."""
+    for entry in [entry for entry in os.scandir(folder) if entry.name.startswith(_LEAVES)]:
+        with contextlib.suppress(FileNotFoundError):  # another process does the same
+            if is_dead:
+                with open(entry.path, encoding="utf-8") as file:
+                    store.delete(file.read())
+            os.unlink(entry.path)

@@ -216,6 +216,8 @@ class FilesystemConsumer(Consumer):
             self._store.declare([queue])
             view = _View(self._store, queue)
             os.makedirs(self._owner.path(view.folder), mode=0o700, exist_ok=True)
+            if queue.auto_delete:
+                self._owner.leaves_with(queue.name)
         self._views[queue.name] = view
         self._listen()
 

@@ -95,6 +95,11 @@ class WorkerSettings:
     worker_send_task_events: bool = option(
         False, "Send events of tasks, for monitors (`-E`).", old=("CELERY_SEND_EVENTS", "CELERY_SEND_TASK_EVENTS")
     )
+    worker_http: str | None = option(
+        None,
+        "Where the HTTP endpoint listens (`HOST:PORT`): `/live`, `/ready` and `/metrics`; unset: nowhere.",
+        own=True,
+    )
     worker_state_db: str | None = option(None, "A file that keeps the revoked tasks over a restart.")
     worker_timer_precision: float = option(
         1.0,

@@ -30,6 +30,11 @@ _MOST_WAITING: Final = 50_000
 _MOST_AT_ONCE: Final = 500
 #: How soon a task that runs longer than this is told to have started.
 _LOOK_EVERY_S: Final = 0.1
+#: After so many at once the next are given a moment to gather: large batches cost less each.
+_BUSY: Final = 20
+_GATHER_S: Final = 0.02
+#: Steps of the logical clock that are taken for tasks that are seen to run.
+_MOST_RUNNING: Final = 1000
 _WARN_EVERY_S: Final = 30.0
 _LAST_WORDS_S: Final = 2.0
 
@@ -63,6 +68,7 @@ class EventBelt:
         self._is_ending = threading.Event()
         self._unsent: list[Publication] = []
         self._is_down = False
+        self._is_busy = False
         self._beat_at = self._look_at = 0.0
         self._warned_dropped = 0
         self._warned_at = 0.0
@@ -116,8 +122,11 @@ class EventBelt:
         """Do one round: wait, word, publish."""
         if not self._unsent:
             self._inbox.wait(self._wait_s())
+            if self._is_busy:
+                self._is_ending.wait(_GATHER_S)
             seen = self._seen()
             items = self._inbox.take(_MOST_AT_ONCE)
+            self._is_busy = _BUSY <= len(items) < _MOST_AT_ONCE
             self._unsent = self._prepare(items, seen if len(items) < _MOST_AT_ONCE else None)
         if self._unsent:
             self._publish()
@@ -139,7 +148,7 @@ class EventBelt:
         self, items: Sequence[tuple[Callable[..., None], tuple[Any, ...]]], seen: Callable[[Wording], None] | None
     ) -> list[Publication]:
         wording = self.wording
-        wording.begin()
+        wording.begin(2 * len(items) + 1 + (0 if seen is None else _MOST_RUNNING))
         for word, what in items:
             try:
                 word(*what)
@@ -151,7 +160,7 @@ class EventBelt:
             self._beat_at = time.monotonic() + self._interval_s
             wording.said(time.time(), "worker-heartbeat", self._beat())
         try:
-            return self._line.prepare(wording.events)
+            return self._line.prepare(wording.events, is_plain=wording.is_plain)
         except EncodeError:
             return self._prepare_each(wording.events)
 

@@ -63,6 +63,11 @@ class EventsStep(Step):
     def info(self, worker: Worker) -> Mapping[str, Any]:
         return {"tasks": self.is_enabled, "dropped": self._belt.dropped}
 
+    @property
+    def dropped(self) -> int:
+        """How many events were never sent, since the broker did not take them in time."""
+        return self._belt.dropped
+
     # -- any thread ---------------------------------------------------------------------------------------------------
 
     def send(self, kind: str, **fields: Any) -> None:
@@ -75,8 +80,8 @@ class EventsStep(Step):
             if self.is_enabled:
                 return False
             worker = self.worker
-            worker.failures.observer = self._happened
-            worker.admission.on_received = self._received
+            worker.failures.observers.append(self._happened)
+            worker.admission.on_received.append(self._received)
             worker.translator.observers.append(self._ended)
             worker.admission.want_reports(self, wanted=True)
             self._belt.is_looking = self.is_enabled = True
@@ -90,9 +95,9 @@ class EventsStep(Step):
             worker = self.worker
             self._belt.is_looking = self.is_enabled = False
             worker.admission.want_reports(self, wanted=False)
-            worker.admission.on_received = None
+            worker.admission.on_received.remove(self._received)
             worker.translator.observers.remove(self._ended)
-            worker.failures.observer = None
+            worker.failures.observers.remove(self._happened)
             return True
 
     # -- what is told, on the threads of intake, outflow and timers -----------------------------------------------------

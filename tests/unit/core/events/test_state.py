@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from umbel import states
@@ -25,7 +25,7 @@ def task_event(subject: str, at: float, uuid: str = "u1", **fields: Any) -> dict
 
 
 def worker_event(subject: str, at: float, hostname: str = "w1@h", **fields: Any) -> dict[str, Any]:
-    base = {"hostname": hostname, "clock": int(at), "timestamp": at, "local_received": at, "freq": 2.0}
+    base = {"hostname": hostname, "clock": int(at), "timestamp": at, "local_received": at, "freq": 3600.0}
     return {"type": f"worker-{subject}", **base, **fields}
 
 
@@ -231,7 +231,9 @@ def test_handlers_and_callback_see_every_event() -> None:
     state.event({"type": "unknown-thing"})
     assert seen == ["custom-thing", "thing", "unknown-thing"]
     assert state.task_event("received", {"uuid": "x", "timestamp": 1.0})[0].state == states.RECEIVED
-    assert state.worker_event("online", {"hostname": "h", "timestamp": NOW, "local_received": NOW})[0].alive
+    assert state.worker_event("online", {"hostname": "h", "timestamp": time.time(), "local_received": time.time()})[
+        0
+    ].alive
 
 
 def test_a_state_can_be_pickled() -> None:
@@ -333,6 +335,7 @@ HISTORIES = st.lists(
 )
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(HISTORIES, st.data())
 def test_any_order_and_any_repetition_gives_what_the_model_says(
     history: list[dict[str, Any]], data: st.DataObject
