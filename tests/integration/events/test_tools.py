@@ -262,7 +262,8 @@ def test_a_belt_outlives_its_broker_and_ends_without_it(
             assert [event["type"] for event in receiver.itercapture(limit=1, timeout=20)] == ["custom-first"]
             assert proxy.cut() > 0
             belt.send("custom-kept")
-            assert [event["type"] for event in receiver.itercapture(limit=1, timeout=20)] == ["custom-kept"]
+            heard = (event["type"] for event in receiver.itercapture(timeout=20))
+            assert "custom-kept" in heard  # the first may come again: its answer may have been cut off
             assert "events cannot be published" in caplog.text
             proxy.close()
             belt.send("custom-lost")
@@ -445,7 +446,7 @@ def test_events_are_quiet_when_nobody_wants_them(umbel_app: Umbel, caplog: pytes
     caplog.set_level(logging.WARNING)
     with Worker(umbel_app, pool="threads", concurrency=1) as worker:
         assert worker.admission.flags == 0
-        assert worker.admission.on_received is None
+        assert worker.admission.on_received == []
         assert worker.translator.observers == []
-        assert worker.failures.observer is None
+        assert worker.failures.observers == []
     assert caplog.records == []
