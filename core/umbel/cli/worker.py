@@ -38,6 +38,7 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
 @click.command("worker", context_settings={"ignore_unknown_options": False})
 @click.option("-n", "--hostname", metavar="NAME", help="The node's name: w1@%h (%h host, %n short host, %d domain).")
 @click.option("-c", "--concurrency", metavar="N", help="How many tasks run at once, or auto. Default: the processors.")
+@click.option("--autoscale", metavar="MAX,MIN", help="Grow and shrink the pool between these with the work there is.")
 @click.option("-P", "--pool", metavar="NAME", help="The pool: prefork, threads, solo, asyncio, or a plugin's.")
 @click.option("-Q", "--queues", callback=_names, metavar="A,B", help="Consume from these queues only.")
 @click.option("-X", "--exclude-queues", callback=_names, metavar="A,B", help="Consume from all but these queues.")
@@ -144,6 +145,7 @@ def _worker_options(options: dict[str, Any], node: str) -> dict[str, Any]:
     names = (
         "pool",
         "concurrency",
+        "autoscale",
         "prefetch_multiplier",
         "time_limit",
         "soft_time_limit",

@@ -34,6 +34,7 @@ logger = logging.getLogger("umbel.control")
 #: How long one more reply is waited for when all are there: two workers of one name both have a say.
 _GRACE_S = 0.01
 _MOST_AT_ONCE = 1000
+_LOOK_EVERY_S = 0.25
 
 
 class Mailbox:
@@ -54,10 +55,12 @@ class Mailbox:
         limit: int | None = None,
         callback: Callable[[dict[str, Any]], Any] | None = None,
         connection: Transport | None = None,
+        abandoned: Callable[[], bool] = bool,
     ) -> Replies:
         """Send *request* and return the answers: when all who live, or were named, have answered, else after *timeout_s*.
 
-        *limit* is the most replies to wait for; *callback* gets each as it comes.
+        *limit* is the most replies to wait for; *callback* gets each as it comes; it ends early when *abandoned*,
+        asked now and then, says so.
         """
         address = new_id()
         queue = reply_queue(self._app.conf, address)
@@ -67,7 +70,7 @@ class Mailbox:
         def ask(transport: Transport) -> None:
             with self._listening(transport, queue) as consumer:
                 self._publish(transport, asked, timeout_s)
-                self._collect(consumer, asked.ticket, gathering, timeout_s)
+                self._collect(consumer, asked.ticket, gathering, timeout_s, abandoned)
 
         self._using(connection, ask, timeout_s)
         return gathering.finish()
@@ -141,14 +144,21 @@ class Mailbox:
         bound_s = max(timeout_s, float(app.conf.broker_connection_timeout))
         transport.publish([Publication(message, None, control_exchange(app.conf).name, "")], bound_s)
 
-    def _collect(self, consumer: Consumer, ticket: str | None, gathering: Gathering, timeout_s: float) -> None:
+    def _collect(
+        self,
+        consumer: Consumer,
+        ticket: str | None,
+        gathering: Gathering,
+        timeout_s: float,
+        abandoned: Callable[[], bool],
+    ) -> None:
         deadline = time.monotonic() + timeout_s
-        while not gathering.is_full:
+        while not gathering.is_full and not abandoned():
             is_complete = gathering.is_complete
             left_s = _GRACE_S if is_complete else deadline - time.monotonic()
             if left_s <= 0:
                 return
-            deliveries = consumer.receive(_MOST_AT_ONCE, left_s)
+            deliveries = consumer.receive(_MOST_AT_ONCE, min(left_s, _LOOK_EVERY_S))
             consumer.settle(Settlement(acks=deliveries))
             for reply in filter(None, map(self._read, deliveries)):
                 if reply.ticket == ticket and not gathering.is_full:

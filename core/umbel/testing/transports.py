@@ -21,6 +21,7 @@ from umbel.testing._transports.claiming import ClaimingTests
 from umbel.testing._transports.consumers import ConsumerTests
 from umbel.testing._transports.faults import FaultTests
 from umbel.testing._transports.publishing import PublishingTests
+from umbel.testing._transports.revoking import RevokingTests
 from umbel.testing._transports.scheduling import SchedulingTests
 from umbel.testing._transports.stage import TransportStage
 from umbel.testing._transports.topology import TopologyTests
@@ -29,7 +30,14 @@ __all__ = ["TransportContract", "TransportStage"]
 
 
 class TransportContract(
-    PublishingTests, ClaimingTests, ConsumerTests, SchedulingTests, TopologyTests, FaultTests, TransportStage
+    PublishingTests,
+    ClaimingTests,
+    ConsumerTests,
+    SchedulingTests,
+    TopologyTests,
+    RevokingTests,
+    FaultTests,
+    TransportStage,
 ):
     """Every test of a transport. Subclass it, and give the fixture ``transport_url``.
 

@@ -84,11 +84,12 @@ class Admission:
         self._orders: dict[str, _Order] = {}
         self._waiting: dict[int, tuple[Held, Timer]] = {}
         self._waiting_lock = threading.Lock()
-        self._holds_delayed = False
+        #: Whether the broker can hold a message until its time.
+        self.holds_delayed = False
 
     def set_capabilities(self, capabilities: TransportCapabilities) -> None:
         """Learn what the transport of the deliveries to come can do."""
-        self._holds_delayed = capabilities.delayed_delivery
+        self.holds_delayed = capabilities.delayed_delivery
         self._failures.counts = capabilities.counts_deliveries
 
     def want_reports(self, who: object, *, wanted: bool) -> None:
@@ -203,13 +204,14 @@ class Admission:
         if due <= now:
             return True
         is_crowded = self._eta_limit is not None and len(self._waiting) >= self._eta_limit
-        if self._holds_delayed and (due - now > _SOON_S or is_crowded):
+        if self.holds_delayed and (due - now > _SOON_S or is_crowded):
             self._finish(self._failures.back_uncounted(held, due))
         else:
-            self._hold(held, due)
+            self.hold(held, due)
         return False
 
-    def _hold(self, held: Held, due: float) -> None:
+    def hold(self, held: Held, due: float) -> None:
+        """Keep *held* here and look at it anew at *due*, Unix seconds. Any thread."""
         with self._waiting_lock:
             self._waiting[id(held)] = (held, self._timers.call_at(due, lambda: self._due(held)))
 
@@ -275,7 +277,7 @@ class Admission:
             )
         pause_s = min(0.5 * 2 ** min(tries, 10), _LONGEST_UNKNOWN_PAUSE_S, left_s)
         marks: dict[str, Any] = {_UNKNOWN_SINCE: since, _UNKNOWN_TRIES: tries + 1}
-        if self._holds_delayed:
+        if self.holds_delayed:
             back = put_back(held.delivery, marks, now + pause_s)
             self._finish(Ending(held, Verdict.ACK, publications=[back]))
         else:

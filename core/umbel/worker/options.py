@@ -31,6 +31,7 @@ class WorkerOptions:
     node: str
     pool: str
     concurrency: int
+    autoscale: tuple[int, int] | None
     prefetch_multiplier: int
     time_limit_s: float | None
     soft_time_limit_s: float | None
@@ -69,6 +70,7 @@ def resolve(
     hostname: str | None = None,
     pool: str | None = None,
     concurrency: int | str | None = None,
+    autoscale: str | tuple[int, int] | None = None,
     prefetch_multiplier: int | None = None,
     time_limit: float | None = None,
     soft_time_limit: float | None = None,
@@ -94,11 +96,13 @@ def resolve(
             f"the soft time limit ({soft} s) must be below the hard one ({hard} s), or the task never hears of it"
         )
     pool = _first(pool, conf.worker_pool)
-    processes = _concurrency(_first(concurrency, conf.worker_concurrency))
+    bounds = _bounds(autoscale)
+    processes = _concurrency(_first(concurrency, conf.worker_concurrency)) if bounds is None else bounds[1]
     return WorkerOptions(
         node=node_name(hostname),
         pool=str(pool),
         concurrency=1 if pool == "solo" else processes,
+        autoscale=bounds,
         prefetch_multiplier=_first(prefetch_multiplier, conf.worker_prefetch_multiplier),
         time_limit_s=hard,
         soft_time_limit_s=soft,
@@ -138,6 +142,20 @@ def _concurrency(value: int | str | None) -> int:
     return number
 
 
+def _bounds(given: str | tuple[int, int] | None) -> tuple[int, int] | None:
+    """Return (max, min) of ``--autoscale``; the pool never has fewer than one process."""
+    if given is None:
+        return None
+    parts = given.split(",") if isinstance(given, str) else list(given)
+    try:
+        most, least = int(parts[0]), max(1, int(parts[1]) if len(parts) > 1 else 1)
+    except (ValueError, TypeError):
+        most = least = 0
+    if len(parts) > 2 or not 1 <= least <= most:
+        raise ImproperlyConfigured(f"autoscale: expected MAX,MIN such as 10,3, got {given!r}")
+    return most, least
+
+
 def check_pool(app: Umbel, options: WorkerOptions, capabilities: PoolCapabilities) -> None:
     """Refuse what the chosen pool cannot do, rather than to go without it.
 
@@ -148,6 +166,7 @@ def check_pool(app: Umbel, options: WorkerOptions, capabilities: PoolCapabilitie
         "soft_time_limit": ("a soft time limit", options.soft_time_limit_s),
         "max_tasks_per_child": ("max_tasks_per_child", options.max_tasks_per_child),
         "max_memory_per_child": ("max_memory_per_child", options.max_memory_per_child_kib),
+        "resize": ("autoscale", options.autoscale),
     }
     for capability, (what, value) in asked.items():
         if value is not None and not getattr(capabilities, capability):

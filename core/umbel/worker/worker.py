@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Self
 from umbel import signals
 from umbel.exceptions import UmbelError
 from umbel.model import Delivery
-from umbel.spi import Job, Transport
+from umbel.spi import Job, Pool, Transport
 from umbel.worker.admission import Admission
 from umbel.worker.builtin import BUILTIN_STEPS
+from umbel.worker.control.restarting import restart_pool
 from umbel.worker.control.service import ControlService
 from umbel.worker.control.steps import CONTROL_STEPS
 from umbel.worker.events.steps import EventsStep
@@ -90,6 +91,8 @@ class Worker:
         #: Why the worker had to stop; ``None`` while it need not.
         self.failure: str | None = None
         self.pool_has_drained = False
+        #: How many tasks run at once, now.
+        self.concurrency = self.options.concurrency
         self.on_failure: Callable[[str], None] = self._stop_by_itself
         #: Called, on any thread, when the worker is told from outside to finish and stop.
         self.shut_down: Callable[[], None] = self._shut_down_by_itself
@@ -112,9 +115,10 @@ class Worker:
         self.timers = Timers()
         self.presence = Presence(app.broker_url, self.node)
         self.failures = Failures(app, self.node, stores=self.keeps_results, dead_letters=dead_letters)
-        self.executor = TaskExecutor(
+        self.make_executor: Callable[[], TaskExecutor] = lambda: TaskExecutor(
             app, self.node, stores=self.keeps_results, logfile=logfile, loglevel=loglevel, enter=process_init
         )
+        self.executor = self.make_executor()
         self.intake = Intake(app, self.node, self.queues, self.room, self._take, self._connected, self._fail)
         self.translator = Translator(app, self.jobs, self.failures)
         self.outflow = Outflow(
@@ -124,9 +128,9 @@ class Worker:
         limits = (options.time_limit_s, options.soft_time_limit_s)
         self.admission = Admission(app, self.jobs, self.failures, self.timers, self.outflow.put, self._submit, limits)
         self.control = ControlService(self)
-        self.pool = app.host.pool(
-            app, options.pool, options.pool_options(max(10.0, conf.worker_proc_alive_timeout), conf.worker_lost_wait)
-        )
+        pool_options = options.pool_options(max(10.0, conf.worker_proc_alive_timeout), conf.worker_lost_wait)
+        self.make_pool: Callable[[], Pool] = lambda: app.host.pool(app, options.pool, pool_options)
+        self.pool = self.make_pool()
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -211,7 +215,7 @@ class Worker:
         if not self.outflow.is_healthy or self.outflow.backlog() > _MOST_UNCOMMITTED:
             return 0
         outstanding = self.jobs.size()
-        concurrency = self.options.concurrency
+        concurrency = self.concurrency
         if self.app.conf.worker_disable_prefetch:
             return concurrency - outstanding
         ahead = concurrency * self.options.prefetch_multiplier or _MOST_PER_CLAIM
@@ -255,6 +259,16 @@ class Worker:
 
     def _shut_down_by_itself(self) -> None:
         threading.Thread(target=self.stop, name="umbel-stop", daemon=True).start()
+
+    def restart_pool(self) -> None:
+        """Make the pool anew when what runs has ended, in a thread of its own; returns at once. Any thread."""
+        threading.Thread(target=restart_pool, args=(self,), name="umbel-pool-restart", daemon=True).start()
+
+    def resize(self, concurrency: int) -> None:
+        """Run so many tasks at once from now on; what runs is finished. Any thread."""
+        self.pool.resize(concurrency)
+        self.concurrency = concurrency
+        self.intake.notice_room()
 
     # -- on the side --------------------------------------------------------------------------------------------------
 

@@ -238,6 +238,10 @@ class Store:
             token=self._token,
         )
 
+    def put_file(self, data: bytes, path: str) -> None:
+        """Write *data* to *path*, where it is seen as a whole or not at all."""
+        os.rename(self._write(data), path)
+
     def _write(self, data: bytes) -> str:
         path = self.path("new", self._fresh())
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

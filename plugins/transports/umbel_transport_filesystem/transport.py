@@ -8,12 +8,14 @@ import time
 import urllib.parse
 from collections.abc import Sequence
 from heapq import heappop, heappush
+from typing import Any
 
 import attrs
 
 from umbel.exceptions import DecodeError, ImproperlyConfigured, OperationalError
 from umbel.model import Delivery, Message, Publication, Queue, Settlement
-from umbel.spi import Consumer, Transport, TransportCapabilities
+from umbel.spi import Consumer, Revocation, RevocationStore, Transport, TransportCapabilities
+from umbel_transport_filesystem import revocations as revoking
 from umbel_transport_filesystem.files import decode
 from umbel_transport_filesystem.leases import CHECK_S, Owner, free_the_dead
 from umbel_transport_filesystem.names import WaitingName, folder_name
@@ -54,7 +56,7 @@ def _read_url(url: str) -> tuple[str, bool]:
     return os.path.abspath(os.path.expanduser(root)), fsync in {"true", "1"}
 
 
-class FilesystemTransport(Transport):
+class FilesystemTransport(Transport, RevocationStore):
     """A connection to the folder that *url* names, which is made when it is opened."""
 
     capabilities = CAPABILITIES
@@ -90,6 +92,15 @@ class FilesystemTransport(Transport):
     def count(self, queues: Sequence[str]) -> Sequence[int]:
         with operational(self.root, "count messages"):
             return [len(self._opened().waiting(folder_name(queue))) for queue in queues]
+
+    def revoke(self, revocations: Sequence[Revocation], expires_s: float) -> None:
+        store = self._opened()
+        with operational(self.root, "revoke tasks"):
+            revoking.write(store.path("revoked"), store.put_file, revocations, expires_s)
+
+    def revocations(self, cursor: Any = None) -> tuple[Sequence[Revocation], Any]:
+        with operational(self.root, "read what is revoked"):
+            return revoking.read(self._opened().path("revoked"), cursor)
 
     def purge(self, queue: str) -> int:
         with operational(self.root, "purge a queue"):

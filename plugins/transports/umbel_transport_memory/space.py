@@ -17,6 +17,7 @@ import attrs
 from umbel.bindings import Bindings
 from umbel.exceptions import EncodeError, OperationalError
 from umbel.model import Delivery, Message, Publication, Queue, Settlement
+from umbel_transport_memory.revocations import RevocationList
 
 __all__ = ["Claim", "Entry", "QueueState", "Space", "find_space", "make_delivery"]
 
@@ -103,6 +104,8 @@ class Space:
         self._queues: dict[str, QueueState] = {}
         self._bindings = Bindings()
         self._places = count()
+        #: What is revoked; to be used with the lock held.
+        self.revoked = RevocationList()
 
     def check_process(self) -> None:
         """Raise ``OperationalError`` in a process that inherited this space by a fork: nobody else would see its changes."""

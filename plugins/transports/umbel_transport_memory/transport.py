@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from umbel.exceptions import OperationalError
 from umbel.model import Delivery, Publication, Queue, Settlement
-from umbel.spi import Consumer, Transport, TransportCapabilities
+from umbel.spi import Consumer, Revocation, RevocationStore, Transport, TransportCapabilities
 from umbel_transport_memory.space import Claim, QueueState, Space, find_space, make_delivery
 
 __all__ = ["CAPABILITIES", "MemoryConsumer", "MemoryTransport"]
@@ -27,7 +28,7 @@ CAPABILITIES = TransportCapabilities(
 )
 
 
-class MemoryTransport(Transport):
+class MemoryTransport(Transport, RevocationStore):
     """A connection to the space that *url* names: the text after ``memory://``, slashes at its end taken off."""
 
     capabilities = CAPABILITIES
@@ -66,6 +67,16 @@ class MemoryTransport(Transport):
 
     def settle(self, settlement: Settlement) -> None:
         self._opened().settle(settlement)
+
+    def revoke(self, revocations: Sequence[Revocation], expires_s: float) -> None:
+        space = self._opened()
+        with space.lock:
+            space.revoked.add(revocations, expires_s)
+
+    def revocations(self, cursor: Any = None) -> tuple[Sequence[Revocation], Any]:
+        space = self._opened()
+        with space.lock:
+            return space.revoked.since(cursor or 0)
 
     def _opened(self) -> Space:
         if self._space is None:

@@ -72,6 +72,15 @@ CREATE TABLE SCHEMA.consumers (owner bigint NOT NULL, queue integer NOT NULL, PR
 CREATE INDEX consumers_queue ON SCHEMA.consumers (queue);
 """.replace("MESSAGE", _MESSAGE)
     + "".join(_SHORT_LIVED.format(table=table) for table in ("ready", "delayed", "claimed")),
+    """
+CREATE TABLE SCHEMA.revoked (
+    no bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    header text NOT NULL,
+    value text NOT NULL,
+    until timestamptz NOT NULL
+);
+CREATE INDEX revoked_value ON SCHEMA.revoked (value, header);
+""",
 )
 
 

@@ -12,9 +12,10 @@ import psycopg
 
 from umbel.exceptions import OperationalError
 from umbel.model import Publication, Queue, Settlement
-from umbel.spi import Consumer, JointTransport, Transport, TransportCapabilities
+from umbel.spi import Consumer, JointTransport, Revocation, RevocationStore, Transport, TransportCapabilities
 from umbel_library_postgres import Address, Connection, Link, connect
 from umbel_transport_postgres import claiming, deleting, publishing
+from umbel_transport_postgres import revocations as revoking
 from umbel_transport_postgres.borrowing import BorrowedTransport, check_connection
 from umbel_transport_postgres.consumer import PostgresConsumer
 from umbel_transport_postgres.failures import failure
@@ -25,7 +26,7 @@ from umbel_transport_postgres.topology import Topology, find_numbers
 __all__ = ["PostgresTransport"]
 
 
-class PostgresTransport(Transport, JointTransport):
+class PostgresTransport(Transport, JointTransport, RevocationStore):
     """Messages in tables of a PostgreSQL database."""
 
     capabilities: ClassVar[TransportCapabilities] = TransportCapabilities(
@@ -118,6 +119,14 @@ class PostgresTransport(Transport, JointTransport):
     def settle(self, settlement: Settlement) -> None:
         with self._using() as link, link.batch() if settlement.requeues else contextlib.nullcontext():
             claiming.settle(link, settlement)
+
+    def revoke(self, revocations: Sequence[Revocation], expires_s: float) -> None:
+        with self._using() as link:
+            revoking.write(link, revocations, expires_s)
+
+    def revocations(self, cursor: Any = None) -> tuple[Sequence[Revocation], Any]:
+        with self._using() as link:
+            return revoking.read(link, cursor)
 
     # -- together with others -----------------------------------------------------------------------------------------
 

@@ -51,6 +51,7 @@ class Names:
         self._channel = f"{self._prefix}/{database}." if settings.fanout_prefix else self._prefix
         self.leases = f"{self._prefix}umbel.leases"
         self.broadcasts = f"{self._prefix}umbel.broadcasts"
+        self.revoked = f"{self._prefix}umbel.revoked"
 
     def inflight(self, consumer: str) -> str:
         """Return the key of the hash of what *consumer* holds."""

@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 
 from umbel.exceptions import OperationalError
 from umbel.model import Publication, Queue, Settlement
-from umbel.spi import Consumer, JointTransport, Transport, TransportCapabilities
+from umbel.spi import Consumer, JointTransport, Revocation, RevocationStore, Transport, TransportCapabilities
 from umbel.urls import mask_url
+from umbel_transport_redis import revocations as revoking
 from umbel_transport_redis.consumer import RedisConsumer
 from umbel_transport_redis.dialing import database_of, identity_of
 from umbel_transport_redis.envelope import encode
@@ -43,7 +44,7 @@ Command = tuple[Any, ...]
 _REPLIES_TTL_MS = 300_000
 
 
-class RedisTransport(Transport, JointTransport):
+class RedisTransport(Transport, JointTransport, RevocationStore):
     """A connection to one Redis server. See :class:`~umbel.spi.Transport`."""
 
     capabilities: ClassVar[TransportCapabilities] = CAPABILITIES
@@ -148,6 +149,14 @@ class RedisTransport(Transport, JointTransport):
             commands.extend(("SREM", table, member) for table in self._names.bindings(exchange))
         self.link.call_many(commands)
         self._routes.forget()
+
+    def revoke(self, revocations: Sequence[Revocation], expires_s: float) -> None:
+        """Add to the sorted set."""
+        revoking.write(self.link, self._names.revoked, revocations, expires_s)
+
+    def revocations(self, cursor: Any = None) -> tuple[Sequence[Revocation], Any]:
+        """Read what was added behind the score *cursor*."""
+        return revoking.read(self.link, self._names.revoked, cursor)
 
     def settle(self, settlement: Settlement) -> None:
         """Settle deliveries of any consumer of this database."""

@@ -61,4 +61,13 @@ CREATE TABLE umbel_consumers (
     PRIMARY KEY (owner, queue)
 ) WITHOUT ROWID;
 """.replace("MESSAGE", _MESSAGE),
+    """
+CREATE TABLE umbel_revoked (
+    no INTEGER PRIMARY KEY AUTOINCREMENT,
+    header TEXT NOT NULL,
+    value TEXT NOT NULL,
+    until REAL NOT NULL
+);
+CREATE INDEX umbel_revoked_value ON umbel_revoked (value, header);
+""",
 )

@@ -9,9 +9,10 @@ from typing import Any, ClassVar, NoReturn
 from umbel.doorbell import Doorbell
 from umbel.exceptions import OperationalError
 from umbel.model import Publication, Queue, Settlement
-from umbel.spi import Consumer, JointTransport, Transport, TransportCapabilities
+from umbel.spi import Consumer, JointTransport, Revocation, RevocationStore, Transport, TransportCapabilities
 from umbel.sqlite_file import Connection, SqliteFile, explain, migrate, transaction
 from umbel_transport_sqlite import claiming, deleting, publishing
+from umbel_transport_sqlite import revocations as revoking
 from umbel_transport_sqlite.consumer import SqliteConsumer
 from umbel_transport_sqlite.publishing import Ringer
 from umbel_transport_sqlite.schema import COMPONENT, SCRIPTS
@@ -21,7 +22,7 @@ from umbel_transport_sqlite.translating import translated
 __all__ = ["SqliteTransport"]
 
 
-class SqliteTransport(Transport, JointTransport):
+class SqliteTransport(Transport, JointTransport, RevocationStore):
     """Messages in an SQLite file, for all processes of one machine."""
 
     capabilities: ClassVar[TransportCapabilities] = TransportCapabilities(
@@ -118,6 +119,16 @@ class SqliteTransport(Transport, JointTransport):
         with translated(self._file), transaction(connection):
             claiming.settle(connection, settlement, ringer)
         ringer()
+
+    def revoke(self, revocations: Sequence[Revocation], expires_s: float) -> None:
+        connection = self._connection
+        with translated(self._file), transaction(connection):
+            revoking.write(connection, revocations, expires_s)
+
+    def revocations(self, cursor: Any = None) -> tuple[Sequence[Revocation], Any]:
+        connection = self._connection
+        with translated(self._file):
+            return revoking.read(connection, cursor)
 
     @property
     def store_identity(self) -> str:

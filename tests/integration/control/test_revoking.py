@@ -56,7 +56,7 @@ def test_what_is_held_until_it_is_due_is_revoked_at_once(memory_site: Any, until
     """[B1021]."""
     app = memory_site.app
     worker = memory_site.worker()
-    worker.admission._holds_delayed = False  # as with a broker that cannot hold them
+    worker.admission.holds_delayed = False  # as with a broker that cannot hold them
     eta = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)).isoformat()
     message = Message(b"[[1, 2], {}, {}]", {"task": "control.add", "id": "later", "eta": eta}, {})
     queue = app.queues.find(app.conf.task_default_queue)

@@ -34,8 +34,8 @@ _REPLY_TIMEOUT_S = 5.0
 class Listener:
     """Takes requests for *node* from the broker and gives each to *obey*, whose answer goes to whoever asked.
 
-    *connected* is called with the transport after each connect and *look* with it every second, both in the listener's
-    thread; *peers* gives the nodes that live, or ``None`` where that is not known.
+    *connected* is called with the transport after each connect, *obeyed* after each command and before its answer goes
+    out, *look* every second, all in the listener's thread; *peers* gives the nodes that live, or ``None`` where that is not known.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Listener:
         obey: Callable[[ControlRequest], Any],
         *,
         connected: Callable[[Transport], None],
+        obeyed: Callable[[Transport], None],
         look: Callable[[Transport], None],
         peers: Callable[[], list[str] | None],
     ) -> None:
@@ -53,6 +54,7 @@ class Listener:
         self._node = node
         self._obey = obey
         self._connected = connected
+        self._obeyed = obeyed
         self._look = look
         self._peers = peers
         self._accept = app.codec.content_types(app.conf.accept_content)
@@ -75,6 +77,10 @@ class Listener:
     def wait_until_heard(self, timeout_s: float) -> bool:
         """Wait until commands are heard for the first time; say whether they are."""
         return self._heard.wait(timeout_s)
+
+    def is_stopping(self) -> bool:
+        """Say whether the end was asked for."""
+        return self._closing.is_set()
 
     def take_own_queue(self) -> None:
         """Listen in a queue of this process alone: another worker has the node's name."""
@@ -180,6 +186,7 @@ class Listener:
             return
         logger.debug("command %s%r", request.method, dict(request.arguments))
         answer = self._obey(request)
+        self._obeyed(self._opened())
         if request.reply_to is not None:
             self._reply(request, answer)
 

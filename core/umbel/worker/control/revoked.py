@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from umbel.spi import Revocation, RevocationStore, Transport
@@ -120,6 +120,22 @@ class Revoked:
             others = [gate for gate in self._admission.gates if gate != self.gate]
             self._admission.gates = [self.gate, *others] if wanted else others
 
+    def kept(self) -> dict[str, Any]:
+        """Return what a state file keeps."""
+        with self._lock:
+            return {"revoked": dict(self._ids), "revoked_stamps": {name: dict(of) for name, of in self._stamps.items()}}
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        """Take in what a state file has kept; what is too old is left out."""
+        over = time.time() - self._expires_s
+        tables = [(None, kept.get("revoked")), *(kept.get("revoked_stamps") or {}).items()]
+        self.add(
+            Revocation(value, header)
+            for header, table in tables
+            for value, at in (table or {}).items()
+            if isinstance(at, int | float) and at > over
+        )
+
     # -- the store ----------------------------------------------------------------------------------------------------
 
     def expect_store(self) -> None:
@@ -137,14 +153,18 @@ class Revoked:
         with self._lock:
             self._admission.gates = [gate for gate in self._admission.gates if gate != self._wait_for_store]
 
+    def write(self, transport: Transport) -> None:
+        """Write what the store does not know; cheap when that is nothing. Raises ``OperationalError``."""
+        while self._unwritten and isinstance(transport, RevocationStore):
+            batch = list(self._unwritten)
+            transport.revoke(batch, self._expires_s)
+            for _ in batch:
+                self._unwritten.popleft()
+
     def exchange(self, transport: Transport) -> None:
         """Write what the store does not know, and read what is new there. Raises ``OperationalError``."""
+        self.write(transport)
         if isinstance(transport, RevocationStore):
-            while self._unwritten:
-                batch = list(self._unwritten)
-                transport.revoke(batch, self._expires_s)
-                for _ in batch:
-                    self._unwritten.popleft()
             found, self._cursor = transport.revocations(self._cursor)
             if found:
                 self.add(found)

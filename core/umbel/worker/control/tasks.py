@@ -11,9 +11,10 @@ from umbel.spi import Revocation
 from umbel.suggestions import suggest
 from umbel.worker.control.answers import failed, ok
 from umbel.worker.control.panel import ControlState, control_command
+from umbel.worker.control.rates import parse_rate
 from umbel.worker.held import Held
 
-__all__ = ["revoke", "revoke_by_stamped_headers", "terminate"]
+__all__ = ["rate_limit", "revoke", "revoke_by_stamped_headers", "terminate", "time_limit"]
 
 
 @control_command(variadic="task_id", signature="[id1 [id2 [... [idN]]]]")
@@ -54,6 +55,54 @@ def revoke_by_stamped_headers(
         return ok(f"headers {stamps} flagged as revoked, but not terminated")
     ended = _terminate(state, state.worker.control.revoked.includes, signal)
     return ok(f"headers {stamps} revoked" if ended else f"headers {stamps} were not terminated")
+
+
+@control_command(
+    args=[("task_name", str), ("rate_limit", str)], signature="<task_name> <rate_limit (e.g., 5/s | 5/m | 5/h)>"
+)
+def rate_limit(state: ControlState, task_name: str, rate_limit: Any, **kwargs: Any) -> dict[str, Any]:
+    """Let this worker start at most so many calls of a task; 0 lifts the limit."""
+    try:
+        rate = parse_rate(rate_limit)
+    except ValueError as error:
+        return failed(f"Invalid rate limit string: {error}")
+    task = state.app.tasks.get(task_name)
+    if task is None:
+        return _unknown_task(state, task_name)
+    if state.app.conf.worker_disable_rate_limits:
+        return failed("rate limits are switched off here (worker_disable_rate_limits)")
+    task.rate_limit = rate_limit
+    state.worker.control.rates.read()
+    state.logger.info("New rate limit for tasks of type %s: %s.", task_name, rate_limit)
+    return ok("new rate limit set successfully" if rate else "rate limit disabled successfully")
+
+
+@control_command(
+    args=[("task_name", str), ("soft", float), ("hard", float)], signature="<task_name> <soft_secs> [hard_secs]"
+)
+def time_limit(
+    state: ControlState, task_name: str, hard: float | None = None, soft: float | None = None, **kwargs: Any
+) -> dict[str, Any]:
+    """Change a task's time limits, for calls that start from now on."""
+    task = state.app.tasks.get(task_name)
+    if task is None:
+        return _unknown_task(state, task_name)
+    can = state.worker.pool.capabilities
+    for name, value, possible in (("hard", hard, can.hard_time_limit), ("soft", soft, can.soft_time_limit)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value <= 0):
+            return failed(f"expected the {name} limit to be seconds above 0, got {value!r}")
+        if value is not None and not possible:
+            return failed(f"the pool {state.worker.options.pool!r} cannot keep a {name} time limit; use prefork")
+    if hard is not None and soft is not None and soft >= hard:
+        return failed(f"the soft limit ({soft} s) must be below the hard one ({hard} s)")
+    task.soft_time_limit, task.time_limit = soft, hard
+    state.worker.admission.forget_orders()
+    state.logger.info("New time limits for tasks of type %s: soft=%s hard=%s", task_name, soft, hard)
+    return ok("time limits set successfully")
+
+
+def _unknown_task(state: ControlState, name: str) -> dict[str, str]:
+    return failed(f"unknown task{suggest(name, state.app.tasks)}")
 
 
 def _split(pairs: Iterable[Any]) -> dict[str, list[str]]:
