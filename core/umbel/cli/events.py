@@ -68,7 +68,7 @@ def _camera(session: Session, options: dict[str, Any]) -> int:
             pid_file.acquire()
             stack.callback(pid_file.release)
         opened = log.setup_logging(app, log.parse_level(options["loglevel"]), options["logfile"], False)
-        stack.callback(opened.restore_stdouts)
+        opened.restore_stdouts()  # what a camera prints is for whoever started it
         click.echo(f"-> evcam: Taking snapshots with {options['camera']} (every {options['frequency']:g} secs.)")
         try:
             evcam(camera, options["frequency"], options["maxrate"], app=app)

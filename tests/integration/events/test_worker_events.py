@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -206,3 +207,29 @@ def test_heartbeats_and_gossip_can_be_left_out(umbel_app: Umbel, listen: Listen,
         ears.until_ended(uuid)
         assert worker.gossip.peers() == {}
     assert ("worker-online" in kinds(ears.heard)) == (option == "without_gossip")
+
+
+def test_a_heartbeat_can_be_asked_for(umbel_app: Umbel, listen: Listen) -> None:
+    """[B219] monitors need not wait for the next one."""
+    ears = listen(umbel_app)
+    with running(umbel_app, heartbeat_interval=3600.0) as worker:
+        ears.until(lambda heard: "worker-online" in kinds(heard))
+        worker.events.send_heartbeat()
+        ears.until(lambda heard: "worker-heartbeat" in kinds(heard))
+
+
+def test_tasks_in_processes_are_told_of_too(tmp_path: Path, listen: Listen) -> None:
+    """[B207] [B952] with the process that ran them, and with results that are kept."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    with Umbel("processes", broker=url, backend=url, set_as_current=False) as app:
+
+        @app.task
+        def pid() -> int:
+            return os.getpid()
+
+        ears = listen(app)
+        with running(app, pool="prefork", hostname="w@h"):
+            results = [pid.delay() for _ in range(5)]
+            for result, events in zip(results, ears.until_ended(*[one.id for one in results]), strict=True):
+                assert kinds(events) == ["task-received", "task-started", "task-succeeded"]
+                assert events[1]["pid"] == result.get(timeout=20) != os.getpid()

@@ -86,6 +86,11 @@ class EventBelt:
         """Publish an event of type *kind*."""
         self._inbox.put((self.wording.said, (time.time(), kind, fields)))
 
+    def beat_now(self) -> None:
+        """Send a heartbeat soon, where there are any."""
+        self._beat_at = 0.0
+        self._inbox.wake()
+
     # -- life ---------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:

@@ -74,10 +74,14 @@ class EventsStep(Step):
         """Publish an event of type *kind*, soon. Never blocks."""
         self._belt.send(kind, **fields)
 
+    def send_heartbeat(self) -> None:
+        """Tell soon that this worker lives, without waiting for the next heartbeat's time."""
+        self._belt.beat_now()
+
     def enable_events(self) -> bool:
-        """Tell of tasks from now on; say whether that is new."""
+        """Tell of tasks from now on; say whether that is new. Nothing happens where nobody can be told."""
         with self._switching:
-            if self.is_enabled:
+            if self.is_enabled or not self.worker.broadcasts:
                 return False
             worker = self.worker
             worker.failures.observers.append(self._happened)

@@ -335,7 +335,7 @@ HISTORIES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(HISTORIES, st.data())
 def test_any_order_and_any_repetition_gives_what_the_model_says(
     history: list[dict[str, Any]], data: st.DataObject
