@@ -20,7 +20,7 @@ PEERS = {
     "sqlite": ("umbel", "huey", "celery"),
     "redis": ("umbel", "celery", "dramatiq", "huey"),
     "rabbitmq": ("umbel", "celery", "dramatiq"),
-    "postgres": ("umbel",),
+    "postgres": ("umbel", "pgqueuer"),
 }
 
 

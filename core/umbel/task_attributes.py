@@ -69,9 +69,13 @@ class TaskOptions(TypedDict, total=False):
     before_start: Callable[..., Any]
     on_replace: Callable[..., Any]
     on_bound: Callable[..., Any]
+    flush_every: int
+    flush_interval: float
 
 
-OPTION_NAMES: Final = frozenset(TaskOptions.__annotations__) | {"bind"}
+#: Those of :class:`umbel.contrib.batches.Batches` are typed above, and known to tasks with that base alone.
+_OF_BATCHES: Final = frozenset({"flush_every", "flush_interval"})
+OPTION_NAMES: Final = (frozenset(TaskOptions.__annotations__) | {"bind"}) - _OF_BATCHES
 
 
 class FromConfig:

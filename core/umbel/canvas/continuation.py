@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from umbel.calling.ids import DerivedIds
 from umbel.canvas.freezing import freeze
-from umbel.canvas.parts import is_plain
+from umbel.canvas.parts import chord_part, is_plain
 from umbel.canvas.planning import plan
 from umbel.canvas.references import is_reference
 from umbel.canvas.unreached import steps_end
@@ -21,12 +21,12 @@ from umbel.exceptions import BackendError, EncodeError, Reject, WorkflowLostErro
 from umbel.model import Commit, Publication
 from umbel.protocol.exceptions import exception_to_wire
 from umbel.protocol.reprs import saferepr
-from umbel.states import FAILURE
+from umbel.states import FAILURE, SUCCESS
 
 if TYPE_CHECKING:
     from umbel.app import Umbel
 
-__all__ = ["after_failure", "after_success"]
+__all__ = ["after_failure", "after_return"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,18 @@ logger = logging.getLogger(__name__)
 _PATIENCE_S: Final = 60.0
 
 
-def after_success(app: Umbel, request: Context, result: object) -> Commit:
+def after_return(app: Umbel, request: Context, result: object) -> Commit:
+    """Return what a successful task sends, and its part of the chord that it is a member of; errors as below."""
+    ended = _after_success(app, request, result)
+    if request.chord is not None:
+        part = chord_part(app, request, SUCCESS, result)
+        if part is not None:
+            ended.parts.append(part)
+        ended.publications.extend(request.chord_outbox)
+    return ended
+
+
+def _after_success(app: Umbel, request: Context, result: object) -> Commit:
     """Return what a successful task sends: its callbacks and the next step of its chain, each given *result*.
 
     The results of what is sent are appended to ``request.children``, as tuples: call this before the task's own meta is

@@ -134,7 +134,7 @@ class WorkflowRecords:
 
         record_id = blake2b(payload, digest_size=16).hexdigest()
         kept_s = max(_KEPT_S, self._app.results.chord_expires_s or 0.0) + _delays_s(steps, self._app.now())
-        self._app.backend.save_group(_key(record_id), payload, kept_s)
+        self._app.backend_for(None).save_group(_key(record_id), payload, kept_s)
         return reference(record_id, len(steps), steps, None)
 
     # -- reading ------------------------------------------------------------------------------------------------------
@@ -179,9 +179,9 @@ class WorkflowRecords:
         """Have a record that is over disappear soon; that it cannot be done now is no harm, it expires in any case."""
         known = self._known.get(record_id)
         try:
-            payload = known[0] if known is not None else self._app.backend.load_group(_key(record_id))
+            payload = known[0] if known is not None else self._app.backend_for(None).load_group(_key(record_id))
             if payload is not None:
-                self._app.backend.save_group(_key(record_id), payload, _KEPT_AFTERWARDS_S)
+                self._app.backend_for(None).save_group(_key(record_id), payload, _KEPT_AFTERWARDS_S)
         except BackendError as error:
             logger.debug("the record %s of a workflow stays until it expires: %s", record_id, error)
 
@@ -225,7 +225,7 @@ class WorkflowRecords:
         pause_s = _FIRST_PAUSE_S
         while True:
             try:
-                return self._app.backend.load_group(_key(record_id))
+                return self._app.backend_for(None).load_group(_key(record_id))
             except BackendError as error:
                 if time.monotonic() + pause_s > give_up_at:
                     raise

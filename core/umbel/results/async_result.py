@@ -10,6 +10,7 @@ from umbel.current import current_app
 from umbel.results.fields import ResultFields
 from umbel.results.joining import assert_may_wait
 from umbel.results.lineage import lineage, tuple_of
+from umbel.results.revocable import Revocable
 from umbel.results.trees import ResultTree
 from umbel.results.waiting import wait_blocking, wait_in_loop
 from umbel.states import FAILURE, PENDING, PROPAGATE_STATES, READY_STATES, SUCCESS
@@ -25,7 +26,7 @@ __all__ = ["AsyncResult"]
 R = TypeVar("R")
 
 
-class AsyncResult(ResultFields, ResultTree, Generic[R]):
+class AsyncResult(ResultFields, ResultTree, Revocable, Generic[R]):
     """The result of a call, now or later. Thread-safe for reading; compares and hashes by its id; picklable.
 
     *parent* is the result of the step before this one in a chain, or of a chord's header. A final state is kept once it
@@ -92,20 +93,22 @@ class AsyncResult(ResultFields, ResultTree, Generic[R]):
         on_message: Callable[[dict[str, Any]], Any] | None = None,
         on_interval: Callable[[], Any] | None = None,
         disable_sync_subtasks: bool = True,
+        EXCEPTION_STATES: Any = None,  # noqa: N803 - Celery's names
+        PROPAGATE_STATES: Any = None,  # noqa: N803
     ) -> R:
         """Wait for the task to end and return its result, or raise its exception.
 
-        ``None`` at once when the call ignores its result. *timeout* in seconds (``None``: for ever): :class:`~umbel.exceptions.TimeoutError` when it is over. With
+        ``None`` at once when the call ignores its result. *timeout* in seconds: then ``TimeoutError`` is raised. With
         *propagate* off the exception is returned. *follow_parents*: the failure of an earlier step of a chain is raised
         here too. *interval*: how often to look where *on_message* (called with each new state as a dict) or
         *on_interval* is given; waiting itself is pushed by the store where it can. ``RuntimeError`` inside a task,
-        unless *disable_sync_subtasks* is off. *no_ack* is of other stores, and ignored.
+        unless *disable_sync_subtasks* is off. *no_ack* and the states are Celery's, and ignored.
         """
         if self.ignored:
             return cast("R", None)
         if disable_sync_subtasks:
             assert_may_wait()
-        if self._document is None:
+        if not self.is_settled:
             ancestors = self._ancestors() if propagate and follow_parents else []
             wait_blocking(self, ancestors, timeout, interval, on_message, on_interval)
         return cast("R", self.maybe_throw(propagate, callback))
@@ -119,16 +122,19 @@ class AsyncResult(ResultFields, ResultTree, Generic[R]):
         """Like :meth:`get`, for coroutines: the event loop goes on meanwhile, and no thread is held for each result."""
         if self.ignored:
             return cast("R", None)
-        if self._document is None:
+        if not self.is_settled:
             await wait_in_loop(self, timeout)
         return cast("R", self.maybe_throw(propagate))
 
     def then(
-        self, callback: Callable[[AsyncResult[R]], Any], on_error: Callable[[AsyncResult[R]], Any] | None = None
+        self,
+        callback: Callable[[AsyncResult[R]], Any],
+        on_error: Callable[[AsyncResult[R]], Any] | None = None,
+        weak: bool = False,
     ) -> AsyncResult[R]:
         """Call *callback* with this result when the task has succeeded, *on_error* when it has not.
 
-        Called in a thread of the application; at once, in this one, when the end is known already.
+        Called in a thread of the application; at once, in this one, when the end is known already. *weak* is ignored.
         """
 
         def ended(_: AsyncResult[R], error: BaseException | None) -> None:
@@ -163,6 +169,8 @@ class AsyncResult(ResultFields, ResultTree, Generic[R]):
     @property
     def is_settled(self) -> bool:
         """Whether the final state is known here, so that nothing has to be asked."""
+        if self._document is None:
+            self._document = self.app.results.cached(self.id)
         return self._document is not None
 
     def ready(self) -> bool:
@@ -212,6 +220,7 @@ class AsyncResult(ResultFields, ResultTree, Generic[R]):
     def forget_own(self) -> None:
         """Remove the stored result, and leave those of the steps before it."""
         self._document = None
+        self.app.results.forget_cached(self.id)
         self.backend.forget([self.id])
 
     # -- forms ----------------------------------------------------------------------------------------------------
@@ -231,8 +240,11 @@ class AsyncResult(ResultFields, ResultTree, Generic[R]):
         """Take a document that was read for this id; a final one is kept."""
         if document.status in READY_STATES:
             self._document = document
+            self.app.results.cache(document)
 
     def _load(self) -> ResultDocument | None:
+        if self._document is None:
+            self._document = self.app.results.cached(self.id)
         if self._document is not None:
             return self._document
         (meta,) = self.backend.load([self.id])

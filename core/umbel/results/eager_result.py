@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from umbel.exceptions import TaskRevokedError
 from umbel.protocol.results import ResultDocument
 from umbel.results.async_result import AsyncResult
+from umbel.states import REVOKED
 
 if TYPE_CHECKING:
     from umbel.app import Umbel
@@ -40,6 +42,12 @@ class EagerResult(AsyncResult[R]):
 
     def forget(self) -> None:
         """Do nothing: nothing is stored."""
+
+    def revoke(self, *args: Any, **kwargs: Any) -> None:
+        """Have this result say REVOKED: there is nothing left to call off."""
+        self._document = ResultDocument(
+            task_id=self.id, status=REVOKED, result=TaskRevokedError("revoked"), name=self.name, children=[]
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         document = self._document

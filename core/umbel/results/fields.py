@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from umbel.app import Umbel
+    from umbel.protocol.results import ResultDocument
     from umbel.results.sets import Member
 
 __all__ = ["ResultFields"]
@@ -24,6 +25,17 @@ class ResultFields:
         def app(self) -> Umbel: ...
 
         def _field(self, name: str) -> Any: ...
+
+        def _load(self) -> ResultDocument | None: ...
+
+    def exists(self) -> bool:
+        """Whether the store knows anything of it: a task that waits in its queue is as unknown as one never sent."""
+        return self._load() is not None
+
+    @property
+    def supports_native_join(self) -> bool:
+        """True: every store loads many results in one request."""
+        return True
 
     @property
     def traceback(self) -> str | None:

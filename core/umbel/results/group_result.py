@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from umbel.current import current_app
 from umbel.results.sets import Member, ResultSet
 
 if TYPE_CHECKING:
     from umbel.app import Umbel
+    from umbel.spi import ResultBackend
 
 __all__ = ["GroupResult"]
 
@@ -27,21 +29,22 @@ class GroupResult(ResultSet):
         self.id = id
         self.parent = parent
 
-    def save(self) -> GroupResult:
-        """Keep this group's ids in the result backend, as long as results are kept."""
+    def save(self, backend: ResultBackend | None = None) -> GroupResult:
+        """Keep this group's ids in the result backend (or in *backend*), as long as results are kept."""
         app = self.app
         payload, _, _ = app.codec.dumps({"result": self.as_tuple()}, app.conf.result_serializer)
-        app.backend_for(None).save_group(self.id, payload, app.results.expires_s)
+        (backend or app.backend_for(None)).save_group(self.id, payload, app.results.expires_s)
         return self
 
-    def delete(self) -> None:
+    def delete(self, backend: ResultBackend | None = None) -> None:
         """Remove what :meth:`save` kept."""
-        self.app.backend_for(None).save_group(self.id, None)
+        (backend or self.app.backend_for(None)).save_group(self.id, None)
 
     @classmethod
-    def restore(cls, id: str, app: Umbel) -> GroupResult | None:
+    def restore(cls, id: str, backend: ResultBackend | None = None, app: Umbel | None = None) -> GroupResult | None:
         """Return the group that was saved under *id*; ``None`` when there is none (any more)."""
-        payload = app.backend_for(None).load_group(id)
+        app = app or current_app()
+        payload = (backend or app.backend_for(None)).load_group(id)
         if payload is None:
             return None
         serializer = app.host.serializer(app.conf.result_serializer)

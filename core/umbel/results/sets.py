@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, Optional, Union
 from umbel.current import current_app
 from umbel.exceptions import TimeoutError
 from umbel.results.async_result import AsyncResult
+from umbel.results.celery_names import CeleryNames
 from umbel.results.joining import assert_may_wait
 from umbel.results.lineage import lineage, tuple_of
 from umbel.results.members import Members
+from umbel.results.revocable import Revocable
 from umbel.results.waiting import wait_in_loop
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ _PAUSE_S: Final = 0.003
 Member = Union[AsyncResult[Any], "ResultSet"]
 
 
-class ResultSet(Members):
+class ResultSet(Members, Revocable, CeleryNames):
     """Several results, taken as one. The order is that of the calls; thread-safe for reading."""
 
     #: A group has an id and may have a parent; a plain set has neither.
@@ -132,17 +134,11 @@ class ResultSet(Members):
         return [] if callback is not None else self.values(propagate)
 
     get = join
-    join_native = join
 
     def iterate(self, timeout: float | None = None, propagate: bool = True, interval: float = 0.5) -> Iterator[Any]:
         """Yield the values as the members end (B557, B1053)."""
         for _, value in self._as_they_end(timeout, propagate, interval, None):
             yield value
-
-    def iter_native(self, timeout: float | None = None, **_: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield (id, ``{"status", "result"}``) as the members end."""
-        for result, value in self._as_they_end(timeout, False, 0.5, None):
-            yield result.id, {"status": result.state, "result": value, "task_id": result.id}
 
     def as_completed(self, timeout: float | None = None) -> Iterator[AsyncResult[Any]]:
         """Yield the results themselves as they end, well or not; nothing of theirs is raised."""
@@ -206,11 +202,22 @@ class ResultSet(Members):
         for ended in asyncio.as_completed([leaf.aget() for leaf in self.leaves()]):
             yield await ended
 
-    def maybe_throw(self, propagate: bool = True, callback: Callable[[str, Any], Any] | None = None) -> None:
+    def maybe_throw(self, callback: Callable[[str, Any], Any] | None = None, propagate: bool = True) -> None:
         """Raise the exception of the first member that has one."""
         self._refresh()
         for member in self.results:
             member.maybe_throw(propagate=propagate, callback=callback)
+
+    maybe_reraise = maybe_throw
+
+    def revocable_ids(self) -> list[str]:
+        """Return the ids of all members, which :meth:`revoke` calls off."""
+        return [leaf.id for leaf in self.leaves()]
+
+    @property
+    def backend(self) -> ResultBackend:
+        """The store that all members are kept in."""
+        return self._store()
 
     def as_tuple(self) -> list[Any]:
         """Return ``[[id, parent], [members]]``: how a group stands in messages and stores."""

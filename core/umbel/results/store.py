@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,7 @@ class ResultStore:
 
     def __init__(self, app: Umbel) -> None:
         self._app = app
+        self._cache_lock = threading.Lock()
 
     @cached_property
     def accepted(self) -> frozenset[str]:
@@ -65,6 +68,33 @@ class ResultStore:
         """How long the parts of chords are kept."""
         expires = self._app.conf.result_chord_expires
         return self.expires_s if expires is None else expires or None
+
+    # -- the caller's own cache (``result_cache_max``) --------------------------------------------------------------
+
+    @cached_property
+    def _cache(self) -> OrderedDict[str, ResultDocument] | None:
+        return OrderedDict() if self._app.conf.result_cache_max >= 0 else None
+
+    def cached(self, task_id: str) -> ResultDocument | None:
+        """Return the final document of *task_id*, if this process has kept it."""
+        return None if self._cache is None else self._cache.get(task_id)
+
+    def cache(self, document: ResultDocument) -> None:
+        """Keep a final document, and the newest ``result_cache_max`` of them (0: all)."""
+        kept, most = self._cache, self._app.conf.result_cache_max
+        if kept is not None:
+            with self._cache_lock:
+                kept[document.task_id] = document
+                while most and len(kept) > most:
+                    kept.popitem(last=False)
+
+    def forget_cached(self, task_id: str) -> None:
+        """Keep the document of *task_id* no longer."""
+        if self._cache is not None:
+            with self._cache_lock:
+                self._cache.pop(task_id, None)
+
+    # -- reading and writing ------------------------------------------------------------------------------------------
 
     def decode(self, meta: TaskMeta) -> ResultDocument:
         """Return the document of a stored result, its exception rebuilt."""

@@ -40,7 +40,7 @@ class ResultTree:
                 raise exceptions.IncompleteStream(f"result {node} is not ready; intermediate=True goes on without it")
 
     def collect(
-        self, timeout: float | None = None, propagate: bool = True, intermediate: bool = False, **options: Any
+        self, intermediate: bool = False, *, timeout: float | None = None, propagate: bool = True, **options: Any
     ) -> Iterator[tuple[Any, Any]]:
         """Wait, and yield (result, value) for this result and all its descendants."""
         self.get(timeout=timeout, propagate=propagate, **options)

@@ -29,7 +29,8 @@ __all__ = ["Admission", "Gate"]
 logger = logging.getLogger("umbel.worker.intake")
 
 #: Looks at a message that would be run now; an answer ends its way, or ``None`` lets it through. Revocation, rate limits
-#: and the like are gates. Called on the intake's thread for every message while there is any gate.
+#: and the like are gates; one that keeps the message answers with an ending that concerns no message. Called on the
+#: intake's thread for every message while there is any gate.
 Gate = Callable[[Held], Ending | None]
 
 _UNKNOWN_SINCE = "x-umbel-unknown-since"

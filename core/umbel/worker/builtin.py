@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from umbel.worker.collecting import BatchesStep
 from umbel.worker.events import EventsStep, GossipStep
 from umbel.worker.http import HttpStep
 from umbel.worker.steps import Step
@@ -146,5 +147,6 @@ BUILTIN_STEPS: tuple[type[Step], ...] = (
     GossipStep,
     HttpStep,
     IntakeStep,
+    BatchesStep,
     TrafficStep,
 )

@@ -18,6 +18,7 @@ from umbel.log import LogStream
 from umbel.model import Message
 from umbel.protocol.tasks import decode_body, decode_plain_body
 from umbel.worker import frames
+from umbel.worker.batch_runs import BatchRun
 from umbel.worker.metas import MetaMaker
 from umbel.worker.plans import TaskPlan
 from umbel.worker.trace import Tracer
@@ -95,6 +96,10 @@ class TaskExecutor:
 
     def execute(self, payload: bytes) -> bytes:
         """Run one job to its end in this thread."""
+        if payload[0] == frames.TOGETHER:
+            run, plan = self._batch_run(payload)
+            call = plan.entry if not plan.is_coroutine else self._in_loop(plan.entry)
+            return frames.encode_together(run.run(call))
         frame = frames.decode_job(payload)
         try:
             name = frame.name
@@ -113,6 +118,9 @@ class TaskExecutor:
 
     async def execute_async(self, payload: bytes) -> bytes:
         """Run one job whose task is a coroutine function on the running loop."""
+        if payload[0] == frames.TOGETHER:
+            run, plan = self._batch_run(payload)
+            return frames.encode_together(await run.run_async(plan.entry))
         frame = frames.decode_job(payload)
         try:
             name = frame.name
@@ -127,8 +135,23 @@ class TaskExecutor:
 
     def is_coroutine(self, payload: bytes) -> bool:
         """Say whether *payload* calls an ``async def`` task."""
+        if payload[0] == frames.TOGETHER:
+            payload = frames.decode_together(payload)[0]
         task = self._app.tasks.get(frames.decode_job(payload).name)
         return task is not None and task.is_coroutine
+
+    def _batch_run(self, payload: bytes) -> tuple[BatchRun, TaskPlan]:
+        jobs = [frames.decode_job(part) for part in frames.decode_together(payload)]
+        name = jobs[0].name
+        plan = self._plans.get(name) or self._plan(name)  # the worker has collected them by it
+        requests: list[tuple[int, Context, int]] = []
+        refused: dict[int, bytes] = {}
+        for number, frame in enumerate(jobs):
+            try:
+                requests.append((number, self._request(frame), frame.flags))
+            except Exception as error:
+                refused[number] = self._refused(error)
+        return BatchRun(self._tracer, plan, requests, refused), plan
 
     def _plan(self, name: str) -> TaskPlan:
         task = self._app.tasks[name]

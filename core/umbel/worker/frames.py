@@ -26,6 +26,7 @@ __all__ = [
     "REQUEUED",
     "RETRIED",
     "SUCCEEDED",
+    "TOGETHER",
     "TOLD",
     "JobFrame",
     "Outcome",
@@ -33,9 +34,11 @@ __all__ = [
     "decode_job",
     "decode_kept",
     "decode_outcome",
+    "decode_together",
     "encode_job",
     "encode_kept",
     "encode_outcome",
+    "encode_together",
     "plain_head",
 ]
 
@@ -47,6 +50,8 @@ KEPT: Final = ord("+")
 #: First byte of the outcome of a task that succeeded and left a report and nothing else.
 TOLD: Final = ord("-")
 _TOLD: Final = bytes((TOLD,))
+#: The first byte of jobs, or outcomes, that are put together.
+TOGETHER: Final = ord("B")
 
 # What became of a task.
 SUCCEEDED: Final = "S"
@@ -186,6 +191,17 @@ def encode_job(
 def decode_job(payload: bytes) -> JobFrame:
     """Return what :func:`encode_job` encoded."""
     return JobFrame._make(_loads(payload))
+
+
+def encode_together(parts: Sequence[bytes]) -> bytes:
+    """Return jobs as one job, or outcomes as one outcome."""
+    return b"B" + marshal.dumps(list(parts), _MARSHAL_VERSION)
+
+
+def decode_together(data: bytes) -> list[bytes]:
+    """Return what :func:`encode_together` put together."""
+    parts: list[bytes] = marshal.loads(data[1:])  # noqa: S302 - the bytes come from this program's own other half
+    return parts
 
 
 def encode_outcome(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import attrs
 
 from umbel.model import Delivery
 
-__all__ = ["DELIVERIES", "Held", "Jobs", "delivery_count", "held_of"]
+__all__ = ["DELIVERIES", "Held", "HeldTogether", "Jobs", "delivery_count", "held_of"]
 
 #: The header in which the worker counts deliveries on transports that cannot.
 DELIVERIES: Final = "x-umbel-deliveries"
@@ -39,6 +39,13 @@ class Held:
     def headers(self) -> dict[str, Any]:
         """The message's headers, normalized."""
         return self.delivery.message.headers
+
+
+@attrs.define(eq=False)
+class HeldTogether(Held):
+    """Several deliveries that became one job. Each of *members* has an end of its own."""
+
+    members: Sequence[Held] = ()
 
 
 def held_of(delivery: Delivery, generation: int) -> Held:
@@ -80,12 +87,20 @@ class Jobs:
         return job_id
 
     def items(self) -> list[tuple[int, Held]]:
-        """Return all (id, held), in the order in which they were entered."""
-        return list(self._held.items())
+        """Return all (id, held), in the order in which they were entered; of several in one job each."""
+        found: list[tuple[int, Held]] = []
+        for job_id, held in list(self._held.items()):
+            members = held.members if isinstance(held, HeldTogether) else (held,)
+            found.extend((job_id, each) for each in members)
+        return found
 
     def take(self, ids: Iterable[int]) -> list[Held]:
-        """Remove *ids* and return what they stood for; ids that have ended are passed over."""
-        return [held for held in (self._held.pop(job_id, None) for job_id in ids) if held is not None]
+        """Remove *ids* and return what they stood for, one by one; ids that have ended are passed over."""
+        taken: list[Held] = []
+        for held in (self._held.pop(job_id, None) for job_id in ids):
+            if held is not None:
+                taken.extend(held.members if isinstance(held, HeldTogether) else (held,))
+        return taken
 
     def take_all(self) -> list[Held]:
         """Remove and return everything."""

@@ -12,7 +12,7 @@ from umbel.model import ChordPart, Publication, TaskMeta
 from umbel.worker import frames
 from umbel.worker.endings import Ending
 from umbel.worker.failures import Failures
-from umbel.worker.held import Held, Jobs
+from umbel.worker.held import Held, HeldTogether, Jobs
 from umbel.worker.outflow import Batch, Item, Report
 
 if TYPE_CHECKING:
@@ -102,8 +102,20 @@ class Translator:
                 acks.append(held)
             elif data[0] == frames.KEPT:
                 batch.endings.append(self._kept(held, data))
+            elif isinstance(held, HeldTogether) and data[0] == frames.TOGETHER:
+                self._finished_together(held, data, batch)
             else:
                 batch.endings.append(self._ending(held, data))
+
+    def _finished_together(self, together: HeldTogether, data: bytes, batch: Batch) -> None:
+        self.totals[together.name] += len(together.members) - 1
+        for held, outcome in zip(together.members, frames.decode_together(data), strict=True):
+            if outcome == frames.DONE:
+                batch.acks.append(held)
+            elif outcome[0] == frames.KEPT:
+                batch.endings.append(self._kept(held, outcome))
+            else:
+                batch.endings.append(self._ending(held, outcome))
 
     def _kept(self, held: Held, data: bytes) -> Ending:
         """Return the ending of a task that left its result and nothing else."""
@@ -176,14 +188,17 @@ class Translator:
         held = self._jobs.pop(job_id, None)
         if held is None:
             return
-        self.totals[held.name] += 1
-        self.kinds[what] += 1
-        if what == "lost":
-            batch.endings.append(self._failures.lost(held, detail))
-        elif what == "timed_out":
-            batch.endings.append(self._failures.timed_out(held, float(detail)))
-        else:
-            batch.endings.append(self._failures.terminated(held, detail, _number(detail)))
+        for each in held.members if isinstance(held, HeldTogether) else (held,):
+            self.totals[each.name] += 1
+            self.kinds[what] += 1
+            if what == "lost":
+                batch.endings.append(self._failures.lost(each, detail))
+            elif what == "timed_out":
+                batch.endings.append(self._failures.timed_out(each, float(detail)))
+            elif each is not held:  # one of several was meant: it is revoked when it comes again, and the others run
+                batch.endings.append(self._failures.back_uncounted(each))
+            else:
+                batch.endings.append(self._failures.terminated(each, detail, _number(detail)))
 
 
 def _number(name: str) -> int | None:

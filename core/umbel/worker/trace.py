@@ -14,12 +14,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from umbel import signals
-from umbel.canvas.chords import after_end, chord_part
-from umbel.canvas.continuation import after_success
+from umbel.canvas.chords import after_end
+from umbel.canvas.continuation import after_return
 from umbel.context import Context, pop_frame, push_frame
 from umbel.einfo import ExceptionInfo
 from umbel.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
-from umbel.model import ChordPart, Commit, Publication, TaskMeta
+from umbel.model import Commit, TaskMeta
 from umbel.protocol.exceptions import traceback_text
 from umbel.protocol.reprs import saferepr
 from umbel.protocol.results import decode_meta
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from umbel.app import Umbel
     from umbel.worker.metas import MetaMaker
 
-__all__ = ["Tracer"]
+__all__ = ["Tracer", "is_cancelled"]
 
 logger = logging.getLogger("umbel.worker.trace")
 
@@ -78,7 +78,7 @@ class Tracer:
                 request.entered = plan.enters
                 value = await plan.entry(*request.args or (), **request.kwargs or {})
             except BaseException as error:
-                if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                if isinstance(error, asyncio.CancelledError) and is_cancelled():
                     raise  # by the pool, which has told the worker what becomes of the task
                 return self._end(self._raised, plan, request, error, time.monotonic() - began, flags)
             return self._end(self._returned, plan, request, value, time.monotonic() - began, flags)
@@ -96,6 +96,10 @@ class Tracer:
             self._store_now(plan, self._metas.make(request, STARTED, {"pid": os.getpid(), "hostname": self._node}))
         if plan.before_start is not None:
             plan.before_start(request.id, request.args, request.kwargs)
+
+    def ended(self, plan: TaskPlan, request: Context, well: bool, value: Any, runtime_s: float, flags: int) -> bytes:
+        """Return the outcome of *request*, whose function returned *value*, or raised it."""
+        return self._end(self._returned if well else self._raised, plan, request, value, runtime_s, flags)
 
     # -- the ends -----------------------------------------------------------------------------------------------------
 
@@ -117,16 +121,10 @@ class Tracer:
             return self._internal_error(plan, request, error, runtime_s if flags & frames.REPORT else None)
 
     def _returned(self, plan: TaskPlan, request: Context, value: Any, runtime_s: float, flags: int) -> bytes:
-        publications: list[Publication] = request.outbox or []
-        part: ChordPart | None = None
-        following: Commit | None = None
+        ended: Commit | None = None
         try:
-            if request.callbacks or request.chain:
-                following = after_success(self._app, request, value)
-                publications = [*publications, *following.publications]
-            if request.chord is not None:
-                part = chord_part(self._app, request, SUCCESS, value)
-                publications = [*publications, *request.chord_outbox]
+            if request.callbacks or request.chain or request.chord is not None:
+                ended = after_return(self._app, request, value)
         except Exception as error:
             return self._raised(plan, request, error, runtime_s, flags)
         meta: TaskMeta | None = None
@@ -145,12 +143,10 @@ class Tracer:
             text = saferepr(value, _LOGGED_RESULT_LENGTH)
             plan.logger.info("Task %s[%s] succeeded in %.6fs: %s", request.task, request.id, runtime_s, text)
         report = make_report(plan, runtime_s, value, None) if flags & frames.REPORT else None
-        if not publications and part is None and following is None and report is None:
+        if ended is None and not request.outbox and report is None:
             return frames.DONE if meta is None else frames.encode_kept(meta)
-        ended = Commit(list(publications), [], [] if part is None else [part])
-        if following is not None:
-            ended.metas.extend(following.metas)
-            ended.parts.extend(following.parts)
+        ended = ended or Commit()
+        ended.publications[:0] = request.outbox or ()
         return self._encode(frames.SUCCEEDED, meta, ended, None, report)
 
     def _raised(self, plan: TaskPlan, request: Context, error: BaseException, runtime_s: float, flags: int) -> bytes:
@@ -290,7 +286,7 @@ class Tracer:
         return frames.encode_outcome(kind, metas, packed, ended.parts, reason, report)
 
 
-def _is_cancelled() -> bool:
+def is_cancelled() -> bool:
     """Say whether the coroutine that runs was cancelled from outside; else the task raised the error by itself."""
     running = asyncio.current_task()
     return running is not None and running.cancelling() > 0

@@ -126,7 +126,7 @@ class Worker:
         )
         self.reports = Reports(self.outflow.put, self.intake.notice_room, self._fail, self.jobs)
         limits = (options.time_limit_s, options.soft_time_limit_s)
-        self.admission = Admission(app, self.jobs, self.failures, self.timers, self.outflow.put, self._submit, limits)
+        self.admission = Admission(app, self.jobs, self.failures, self.timers, self.outflow.put, self.submit, limits)
         self.control = ControlService(self)
         pool_options = options.pool_options(max(10.0, conf.worker_proc_alive_timeout), conf.worker_lost_wait)
         self.make_pool: Callable[[], Pool] = lambda: app.host.pool(app, options.pool, pool_options)
@@ -229,7 +229,7 @@ class Worker:
         if jobs:
             self.pool.submit(jobs)
 
-    def _submit(self, jobs: Sequence[Job]) -> None:
+    def submit(self, jobs: Sequence[Job]) -> None:
         """Start jobs whose turn comes outside of the intake; once the pool has stopped their messages go back."""
         if not self.pool_has_drained:
             self.pool.submit(jobs)

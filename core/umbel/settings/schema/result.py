@@ -51,7 +51,7 @@ class ResultSettings:
     )
     result_cache_max: int = option(
         -1,
-        "How many finished results the caller's process keeps; -1: none.",
+        "How many finished results the caller's process keeps, so that they are read once; 0: all, -1: none.",
         old=("CELERY_MAX_CACHED_RESULTS",),
         check=at_least(-1),
     )

@@ -176,7 +176,10 @@ class ControlService:
         wanted = [job_id for job_id, held in worker.jobs.items() if self.revoked.includes(held)]
         if wanted:
             for held in worker.jobs.take(worker.pool.withdraw(wanted)):
-                worker.outflow.put(worker.failures.revoked(held, "revoked"))
+                if self.revoked.includes(held):
+                    worker.outflow.put(worker.failures.revoked(held, "revoked"))
+                else:  # it was to run together with one that is
+                    worker.outflow.put(worker.failures.back_uncounted(held))
             worker.intake.notice_room()
 
     def merge(self, ids: Iterable[str]) -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
 import pytest
 
 import umbel_transport_postgres
-from umbel.exceptions import BackendError, ImproperlyConfigured
+from umbel.exceptions import BackendError, ImproperlyConfigured, OperationalError
 from umbel.model import ChordPart, Message, Publication, Queue, Settlement, TaskMeta
 from umbel.states import STARTED, SUCCESS
 from umbel.testing.threads import in_thread
 from umbel_backend_postgres import PostgresBackend, umbel_backend
+from umbel_library_postgres import Address, Link, connect
 
 Q = Queue(name="q")
 SOON_S = 10.0
@@ -103,6 +105,106 @@ def test_what_is_rolled_back_has_not_happened(backend: Any, transport: Any) -> N
     assert transport.count(["fresh"]) == [1]
     consumer.close()
     assert transport.count(["q"]) == [1]
+
+
+@contextlib.contextmanager
+def full_disk(database: str, table: str) -> Iterator[None]:
+    """Have the server answer as it does when there is no room for another row of *table*."""
+    make = (
+        f"CREATE FUNCTION {table}_full() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END$$; "
+        f"CREATE TRIGGER full_disk BEFORE INSERT ON {table} EXECUTE FUNCTION {table}_full()"
+    )
+    with psycopg.connect(database, autocommit=True) as admin:
+        admin.execute(make.encode())
+        yield
+        admin.execute(f"DROP FUNCTION {table}_full CASCADE".encode())
+
+
+def test_a_full_disk_is_an_outage_and_nothing_is_half_done(
+    backend: Any, transport: Any, schema: Any, postgres_server: Any
+) -> None:
+    # [B991]
+    transport.publish([publication(b"first")], SOON_S)
+    consumer = transport.consume([Q], 0, "w")
+    held = consumer.receive(1, SOON_S)
+
+    def commit() -> None:
+        with backend.transaction() as transaction:
+            transport.write_jointly(transaction, [publication(b"next")], Settlement(acks=held))
+            backend.store_jointly(transaction, [meta("t")], [])
+
+    with full_disk(postgres_server.url, f"{schema}.results"), pytest.raises(BackendError, match="No space left"):
+        commit()
+    assert backend.load(["t"]) == [None]
+    with full_disk(postgres_server.url, f"{schema}.ready"):
+        with pytest.raises(BackendError, match="No space left"):
+            commit()
+        with pytest.raises(OperationalError, match="No space left"):
+            transport.publish([publication(b"x")], SOON_S)
+        with pytest.raises(OperationalError, match="No space left"):
+            transport.publish([publication(b"x"), publication(b"y")], SOON_S)
+    with full_disk(postgres_server.url, f"{schema}.claimed"):
+        transport.publish([publication(b"second")], SOON_S)
+        with pytest.raises(OperationalError, match="No space left"):
+            consumer.receive(1, SOON_S)
+    # The same connections go on as soon as there is room again, and each message is there once.
+    commit()
+    [stored] = backend.load(["t"])
+    assert stored is not None
+    assert sorted(one.message.body for one in receive_all(transport, 2)) == [b"next", b"second"]
+    consumer.close()
+    assert transport.count(["q"]) == [0]
+
+
+def receive_all(transport: Any, count: int) -> list[Any]:
+    consumer = transport.consume([Q], 0, "other")
+    found: list[Any] = []
+    while len(found) < count:
+        batch = consumer.receive(count, SOON_S)
+        assert batch
+        consumer.settle(Settlement(acks=batch))
+        found += batch
+    consumer.close()
+    return found
+
+
+def test_a_batch_is_one_round_trip_and_all_or_nothing(
+    backend: Any, url: Any, schema: Any, postgres_server: Any
+) -> None:
+    backend.store([meta("kept")])
+    address = Address.of(url, schema)
+    link = Link(connect(address, SOON_S, SOON_S), schema)
+    insert = "INSERT INTO SCHEMA.groups (group_id, payload) VALUES (%s, '')"
+
+    def count() -> int:
+        with psycopg.connect(postgres_server.url) as other:
+            return len(other.execute(f"SELECT FROM {schema}.groups".encode()).fetchall())
+
+    with link.batch():
+        link.send(insert, ("a",))
+        assert link.rows("SELECT group_id FROM SCHEMA.groups") == [("a",)]  # it sees what it has done itself
+        link.send(insert, ("b",))
+        assert count() == 0
+    assert count() == 2
+
+    def crash() -> None:
+        raise RuntimeError
+
+    def fail(last: Callable[[], object]) -> None:
+        with link.batch():
+            link.send(insert, ("c",))
+            last()
+
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        fail(lambda: link.send(insert, ("a",)))
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        fail(lambda: link.rows("SELECT 1 FROM SCHEMA.nothing"))
+    with pytest.raises(RuntimeError):
+        fail(crash)
+    assert count() == 2
+    assert link.rows("SELECT 1") == [(1,)]
+    link.connection.close()
 
 
 def test_a_batch_may_name_a_task_twice(backend: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from umbel import Umbel, group
+from umbel import Umbel, chain, chord, group
 from umbel.exceptions import ImproperlyConfigured, OperationalError
 from umbel.model import Exchange, Message, Publication, Queue, Settlement
 from umbel.testing.processes import ChildProcess
@@ -68,6 +68,13 @@ def drain(consumer: Any, count: int) -> list[bytes]:
         consumer.settle(Settlement(acks=batch))
         got += [delivery.message.body for delivery in batch]
     return got
+
+
+def drain_deliveries(transport: Any) -> list[Any]:
+    consumer = transport.consume([Queue(name="celery")], 0, "w")
+    found = list(consumer.receive(10, SOON_S))
+    consumer.close()
+    return found
 
 
 # -- addresses --------------------------------------------------------------------------------------------------------
@@ -340,6 +347,42 @@ def test_a_group_goes_into_the_callers_transaction(app: Any, connection: Any) ->
         group(app.tasks["pay"].s(1), app.tasks["pay"].s(2)).apply_async(connection=connection)
     watching = app.open_transport()
     assert watching.count(["celery"]) == [2]
+    watching.close()
+
+
+def test_a_chain_and_a_chord_go_into_the_callers_transaction(app: Any, connection: Any) -> None:
+    pay = app.tasks["pay"]
+    app.conf.result_backend = app.broker_url
+    watching = app.open_transport()
+    for workflow in (
+        chain(pay.s(1), pay.si(2)),
+        chord([pay.s(1), pay.s(2)], pay.s()),
+        chain(pay.s(1), chord([pay.s()], pay.s())),
+    ):
+        workflow.apply_async(connection=connection)
+        connection.rollback()
+    assert watching.count(["celery"]) == [0]
+    chain(pay.s(1), pay.si(2)).apply_async(connection=connection)
+    chord([pay.s(1), pay.s(2)], pay.s()).apply_async(connection=connection)
+    assert watching.count(["celery"]) == [0]
+    connection.commit()
+    # The first of the chain and the two parts: what follows is sent by those who run them.
+    consumer = watching.consume([Queue(name="celery")], 0, "w")
+    assert len(consumer.receive(10, SOON_S)) == 3
+    consumer.close()
+    watching.close()
+
+
+def test_a_savepoint_of_the_caller_takes_back_what_was_sent_in_it(app: Any, connection: Any) -> None:
+    pay = app.tasks["pay"]
+    with connection.transaction():
+        pay.apply_async((1,), connection=connection)
+        with connection.transaction() as inner:
+            pay.apply_async((2,), connection=connection)
+            raise psycopg.Rollback(inner)
+    watching = app.open_transport()
+    [delivery] = drain_deliveries(watching)
+    assert delivery.message.headers["argsrepr"] == "(1,)"
     watching.close()
 
 
