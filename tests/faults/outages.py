@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -145,9 +146,9 @@ class Outages:
     def _untold(self, sizes: list[int], *, is_noticed: bool) -> str:
         """Say what the workers' logs are silent about: each loss is told, and each recovery."""
         for worker, size in zip(self.workers, sizes, strict=True):
-            if is_noticed and not worker.said_after(size, LOSS):
+            if is_noticed and not _comes_true(lambda worker=worker, size=size: worker.said_after(size, LOSS)):  # type: ignore[misc]
                 return "the loss"
-            if not _is_recovery_told(worker, size):
+            if not _comes_true(lambda worker=worker, size=size: _is_recovery_told(worker.log(size))):  # type: ignore[misc]
                 return "the recovery"
         return ""
 
@@ -173,15 +174,15 @@ class Outages:
             return self.workers[-1].memory()
 
 
-def _is_recovery_told(worker: WorkerProcess, since: int) -> bool:
-    """Say whether every loss that *worker* has logged is followed by its recovery, now or in a moment."""
+def _is_recovery_told(log: str) -> bool:
+    """Say whether every loss in *log* is followed by its recovery."""
+    return all(log.rfind(loss) <= log.rfind(recovery) for loss, recovery in zip(LOSS, RECOVERY, strict=True))
 
-    def is_told() -> bool:
-        log = worker.log(since)
-        return all(log.rfind(loss) <= log.rfind(recovery) for loss, recovery in zip(LOSS, RECOVERY, strict=True))
 
+def _comes_true(condition: Callable[[], bool]) -> bool:
+    """Say whether *condition* holds, now or in a moment."""
     try:
-        until(is_told, RESUMED_WITHIN_S + 2)
+        until(condition, RESUMED_WITHIN_S + 2)
     except AssertionError:
         return False
     return True
