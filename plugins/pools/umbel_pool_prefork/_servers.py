@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import selectors
@@ -72,10 +71,13 @@ class Servers:
         """See to it that there is a substitute."""
         if self.due_ns is None or now_ns < self.due_ns:
             return
-        self.due_ns = None
-        with contextlib.suppress(OSError):  # the server is gone: reading tells, and the substitute would be none
+        try:
             self._substitute = self._active.order_substitute()
-            self._watch(self._substitute)
+        except OSError:  # no descriptors, or the server is gone, which reading tells
+            self.due_ns = now_ns + _SUBSTITUTE_PAUSE_NS
+            return
+        self.due_ns = None
+        self._watch(self._substitute)
 
     def note_child(self) -> None:
         """Take note that a child is ready: this server is of use."""
