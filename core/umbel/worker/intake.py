@@ -29,7 +29,7 @@ logger = logging.getLogger("umbel.worker.intake")
 
 _EXTEND_EVERY_S = 1.0
 #: So soon after its return a broker is tried again, however long it was away.
-_LONGEST_PAUSE_S = 4.0
+_LONGEST_PAUSE_S = 3.0
 
 
 class Intake:
@@ -194,7 +194,7 @@ class Intake:
             may_retry = conf.broker_connection_retry_on_startup
         most = conf.broker_connection_max_retries
         tries = self._backoff.tries
-        if not may_retry or (most and tries >= most):
+        if not may_retry or (most and self._backoff.counted >= most):
             self._fatal(f"cannot connect to {mask_url(self._app.broker_url)}: {error}")
             self._closing.wait(60.0)
             self._closing.set()
@@ -208,7 +208,7 @@ class Intake:
             mask_url(self._app.broker_url),
             str(error).rstrip("."),
             pause_s,
-            tries + 1,
+            self._backoff.counted,
             most or "no limit",
         )
         self._closing.wait(pause_s)

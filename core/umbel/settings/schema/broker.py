@@ -47,7 +47,9 @@ class BrokerSettings:
         None, "Try again when the broker is down at start; unset: as `broker_connection_retry`."
     )
     broker_connection_max_retries: int | None = option(
-        100, "Give up connecting after this many attempts; 0 or None: never.", check=at_least(0)
+        100,
+        "Give up connecting after this many attempts (after the tenth, those of 30 seconds are one); 0 or None: never.",
+        check=at_least(0),
     )
     broker_channel_error_retry: bool = option(False, "Connect again also after an error of the channel.")
     broker_failover_strategy: Any = option(

@@ -103,3 +103,16 @@ def test_backoff_is_shortened_at_random_and_never_overflows() -> None:
     backoff = Backoff(1.0, 8.0)
     for _ in range(2000):
         assert 0.75 <= backoff.next_s() <= 8.0
+
+
+def test_after_the_tenth_the_tries_of_half_a_minute_count_as_one() -> None:
+    now = [0.0]
+    backoff = Backoff(0.25, 3.0, random_unit=lambda: 0.0, clock=lambda: now[0])
+    counted = []
+    for _ in range(32):
+        now[0] += backoff.next_s()
+        counted.append(backoff.counted)
+    assert counted[:10] == list(range(1, 11))
+    assert counted[10:] == [10] * 9 + [11] * 10 + [12] * 3
+    backoff.reset()
+    assert backoff.counted == 0
