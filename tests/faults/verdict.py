@@ -19,6 +19,8 @@ __all__ = ["RESUMED_WITHIN_S", "Verdict"]
 RESUMED_WITHIN_S: Final = 5.0
 #: What a busy machine may add to a deadline.
 _GRACE_S: Final = 1.0
+#: A task that is late may have waited behind others on a slow machine; one that is this late was forgotten for a while.
+_STUCK_S: Final = 30.0
 #: Growth that is none: caches that fill, a thread that is just ending.
 _GROWTH: Final = {"objects": 3000, "rss_kib": 6 * 1024, "threads": 2, "descriptors": 4}
 _BATCH: Final = 500
@@ -57,7 +59,7 @@ class Verdict:
             resumed = "never" if seen.resumed_after_s is None else f"{seen.resumed_after_s:.2f} s"
             print("{:5} {:10} {:5} {:11} {:5}".format(seen.number, *figures), end="")
             print(f" {seen.worst_delay_s:12.2f} s {resumed:>14}")
-        self._judge(lost, changed, wrong, late)
+        self._judge(lost, changed, wrong, self._late(starts, _STUCK_S))
         refused = self._run.load.refused
         print(
             f"{len(confirmed)} calls confirmed, {refused} refused; lost: {len(lost)}, duplicated: {sum(again.values())}, "
@@ -108,11 +110,11 @@ class Verdict:
             starts[entry.kind, entry.number, entry.place].append(entry)
         return starts
 
-    def _late(self, starts: dict[tuple[str, int, int], list[Entry]]) -> set[int]:
-        """Return the calls that began too long after they were due and all that they needed had returned."""
+    def _late(self, starts: dict[tuple[str, int, int], list[Entry]], allowed_s: float = RESUMED_WITHIN_S) -> set[int]:
+        """Return the calls that began so long after they were due and all that they needed had returned."""
         returns = sorted(seen.struck.up_at for seen in self._run.rounds)
         is_held = any(kind.is_held_by_the_dead for kind in self._run.kinds)
-        allowed_s = RESUMED_WITHIN_S + (self._run.site.lease_s if is_held else 0.0)
+        allowed_s += self._run.site.lease_s if is_held else 0.0
         late = set()
         for call in self._run.load.confirmed:
             kind, index = KINDS[call.kind][1][0]
@@ -126,15 +128,15 @@ class Verdict:
 
     # -- promises -----------------------------------------------------------------------------------------------------
 
-    def _judge(self, lost: list[str], changed: list[str], wrong: list[str], late: set[int]) -> None:
+    def _judge(self, lost: list[str], changed: list[str], wrong: list[str], stuck: set[int]) -> None:
         # Imported here, since that module needs this one.
         from tests.faults.outages import PUBLISH_TIMEOUT_S
 
         for what, found in (("lost", lost), ("final results changed", changed), ("wrong results", wrong)):
             if found:
                 self._broken.append(f"{what}: {found[:5]}")
-        if late:
-            self._broken.append(f"late: {len(late)} tasks, such as {sorted(late)[:5]}")
+        if stuck:
+            self._broken.append(f"stuck: {len(stuck)} tasks, such as {sorted(stuck)[:5]}")
         for seen in self._run.rounds:
             if seen.resumed_after_s is None or seen.resumed_after_s > RESUMED_WITHIN_S:
                 self._broken.append(f"round {seen.number}: consumption resumed after {seen.resumed_after_s} s")
