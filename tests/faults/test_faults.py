@@ -41,7 +41,7 @@ def run(broker: str, *options: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("broker", "kills"), [("sqlite", 60), ("redis", 30), ("rabbitmq", 15), ("postgres", 15)])
+@pytest.mark.parametrize(("broker", "kills"), [("sqlite", 40), ("redis", 20), ("rabbitmq", 10), ("postgres", 10)])
 def test_no_task_is_lost_when_parents_and_children_are_killed(broker: str, kills: int) -> None:
     # [B964] [B967] [B969] [B990] [B991]
     run(broker, "--kills", str(kills), "--seed", "5")
