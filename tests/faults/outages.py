@@ -120,7 +120,6 @@ class Outages:
         self.load.round = number
         started = time.time()
         until(lambda: self.ledger.count_after(started) >= _FLOWING, 60.0)
-        self.load.take_worst_delay()
         refused = self.load.refused
         sizes = [worker.log_size for worker in self.workers]
         struck = fault.strike(number)
