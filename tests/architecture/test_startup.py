@@ -48,6 +48,7 @@ def test_a_task_module_pays_for_no_plugin() -> None:
     assert loaded_after(DEFINE_A_TASK) == "[]"
 
 
+@pytest.mark.timeout(300)  # a process each, on a machine that may be busy
 def test_each_plugin_imports_without_a_warning(house: House) -> None:
     found = {}
     for package in house.plugins:
