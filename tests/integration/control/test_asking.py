@@ -62,6 +62,21 @@ def test_workers_are_chosen_by_pattern(memory_site: Any) -> None:
     assert set(control.inspect(pattern=r"^w\w+@", matcher="pcre", timeout=S).ping()) == {"web@here"}
 
 
+def test_a_call_ends_when_all_who_live_have_answered(memory_site: Any, until: Any) -> None:
+    """They know each other by their heartbeats; the time that is allowed is not used up."""
+    workers = [memory_site.worker(f"w{number}@here") for number in range(3)]
+    names = [worker.node for worker in workers]
+    for worker in workers:
+        until(lambda worker=worker: sorted(worker.control.peers() or ()) == names, "knowing all peers")
+    began = time.monotonic()
+    assert sorted(memory_site.app.control.inspect(timeout=60.0).ping()) == names
+    assert time.monotonic() - began < 30.0
+    workers[0].control.listener.stop()  # it lives, and hears nothing
+    replies = memory_site.app.control.ping(timeout=S)
+    assert replies.silent == ["w0@here"]
+    assert len(replies) == 2
+
+
 def test_each_reply_is_given_to_the_callback(memory_site: Any) -> None:
     """[B566]."""
     memory_site.worker("w1@here")

@@ -42,7 +42,7 @@ def add_consumer(
     routing_key: str | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """Take messages from a queue too [B580]."""
+    """Take messages from a queue too."""
     found = _queue(state, queue, exchange, exchange_type, routing_key, options)
     pool = state.app.connections.transports
     state.worker.control.with_transport(lambda transport: pool.declare(transport, [found]))

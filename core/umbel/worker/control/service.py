@@ -19,9 +19,11 @@ from umbel.worker.control.panel import ControlState, panel
 from umbel.worker.control.rates import RateLimits
 from umbel.worker.control.revoked import Revoked
 from umbel.worker.control.state_file import StateFile
+from umbel.worker.events.heart import heartbeat
 from umbel.worker.naming import expand
 
 if TYPE_CHECKING:
+    from umbel.worker.events.steps import EventsStep
     from umbel.worker.worker import Worker
 
 __all__ = ["ControlService"]
@@ -31,6 +33,7 @@ logger = logging.getLogger("umbel.worker.control")
 #: Heartbeats come every two seconds: who has listened for longer has heard everybody.
 _KNOWS_ALL_AFTER_S = 2.5
 _GREETING_S = 1.0
+_HEARTBEAT_S = 2.0
 
 
 def _ids(value: Any) -> list[str]:
@@ -53,7 +56,7 @@ class ControlService:
             connected=self._connected,
             obeyed=self.revoked.write,
             look=self.look,
-            peers=self._peers,
+            peers=self.peers,
         )
         self.rates = RateLimits(worker.app, worker.admission, worker.failures)
         self.autoscaler: Autoscaler | None = None
@@ -69,9 +72,9 @@ class ControlService:
         self._mingling: threading.Thread | None = None
 
     @property
-    def events(self) -> Any:
+    def events(self) -> EventsStep | None:
         """The worker's events, ``None`` where it has none."""
-        return getattr(self._worker, "events", None)
+        return self._worker.events if self._worker.broadcasts else None
 
     def obey(self, method: str, arguments: Mapping[str, Any], request: ControlRequest | None = None) -> Any:
         """Return the answer of a command; never raises for what it was asked."""
@@ -87,10 +90,10 @@ class ControlService:
     def _connected(self, transport: Transport) -> None:
         self.revoked.exchange(transport)
 
-    def _peers(self) -> list[str] | None:
+    def peers(self) -> list[str] | None:
         """Return the nodes that live, as far as this one knows; ``None`` as long as it may not know all."""
-        gossip = getattr(self._worker, "gossip", None)
-        if gossip is None or not gossip.is_listening:
+        gossip = self._worker.gossip
+        if not gossip.is_listening:
             self._listening_since = None
             return None
         now = time.monotonic()
@@ -102,7 +105,7 @@ class ControlService:
 
     def look(self, transport: Transport) -> None:
         """Do what is to be done every second, in the listener's thread."""
-        self._peers()  # begins to count the time for which the others are heard
+        self.peers()  # begins to count the time for which the others are heard
         self.revoked.exchange(transport)
 
     def mingle(self) -> None:
@@ -156,13 +159,15 @@ class ControlService:
         """Have the events step tell now that this worker lives."""
         events = self.events
         if events is not None:
-            events.send_heartbeat()
+            interval_s = self._worker.options.heartbeat_interval_s
+            events.send(
+                "worker-heartbeat", **heartbeat(self._worker, _HEARTBEAT_S if interval_s is None else interval_s)
+            )
 
     def hold_election(self, id: str, topic: str, action: Any) -> None:
-        """Take part in an election, where there is gossip."""
-        gossip = getattr(self._worker, "gossip", None)
-        if gossip is not None:
-            gossip.election(id, topic, action)
+        """Take part in an election, where others are heard."""
+        if self._worker.gossip.is_listening:
+            self._worker.gossip.election(id, topic, action)
 
     # -- revocation of what is held -----------------------------------------------------------------------------------
 

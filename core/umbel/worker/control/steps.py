@@ -48,7 +48,7 @@ class ControlStep(Step):
         if not worker.presence.is_alone:
             worker.control.listener.take_own_queue()
         worker.control.listener.start()
-        if getattr(worker.options, "mingle", True):
+        if worker.options.mingle:
             worker.control.mingle()
 
     def stop(self, worker: Worker) -> None:
