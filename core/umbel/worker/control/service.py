@@ -19,7 +19,6 @@ from umbel.worker.control.panel import ControlState, panel
 from umbel.worker.control.rates import RateLimits
 from umbel.worker.control.revoked import Revoked
 from umbel.worker.control.state_file import StateFile
-from umbel.worker.events.heart import heartbeat
 from umbel.worker.naming import expand
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ logger = logging.getLogger("umbel.worker.control")
 #: Heartbeats come every two seconds: who has listened for longer has heard everybody.
 _KNOWS_ALL_AFTER_S = 2.5
 _GREETING_S = 1.0
-_HEARTBEAT_S = 2.0
 
 
 def _ids(value: Any) -> list[str]:
@@ -159,10 +157,7 @@ class ControlService:
         """Have the events step tell now that this worker lives."""
         events = self.events
         if events is not None:
-            interval_s = self._worker.options.heartbeat_interval_s
-            events.send(
-                "worker-heartbeat", **heartbeat(self._worker, _HEARTBEAT_S if interval_s is None else interval_s)
-            )
+            events.send_heartbeat()
 
     def hold_election(self, id: str, topic: str, action: Any) -> None:
         """Take part in an election, where others are heard."""
