@@ -42,6 +42,15 @@ def main(name, operation, *arguments):
         peer.send_mark(arguments[0])
     elif operation == "trips":
         answer["trips"] = trips(peer, int(arguments[0]))
+    elif operation == "flow":
+        peer.round_trip()
+        began, cpu = time.perf_counter(), time.process_time()
+        waiting = peer.flow(arguments[0], int(arguments[1]))
+        if waiting is not None:  # what is measured is the sending alone
+            answer.update(seconds=time.perf_counter() - began, cpu=time.process_time() - cpu)
+            waiting()
+            print(json.dumps(answer))
+            return
     elif operation == "read":
         peer.round_trip()
         began, cpu = time.perf_counter(), time.process_time()

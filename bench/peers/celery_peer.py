@@ -20,7 +20,7 @@ def missing():
 
 
 if not missing():
-    from celery import Celery, group
+    from celery import Celery, chain, chord, group
 
     app = Celery(
         "bench",
@@ -45,6 +45,10 @@ if not missing():
     @app.task
     def kept():
         return 1
+
+    @app.task
+    def gather(values):
+        return len(values)
 
     @app.task(ignore_result=True)
     def take(text):
@@ -89,3 +93,17 @@ def read_back(count):
     """Send *count* tasks and read every result."""
     for result in [kept.delay() for _ in range(count)]:
         result.get(timeout=120)
+
+
+def flow(kind, count):
+    """Send a workflow of *count* tasks and wait for it; of a group measure the sending alone: return the waiting."""
+    if kind == "chord":
+        chord((kept.si() for _ in range(count)), gather.s()).apply_async().get(timeout=140)
+    elif kind == "chain":
+        chain(*(kept.si() for _ in range(count))).apply_async().get(timeout=140)
+    else:
+        result = group(kept.si() for _ in range(count)).apply_async()
+        if kind == "group":
+            return lambda: result.get(timeout=140)
+        result.get(timeout=140)
+    return None

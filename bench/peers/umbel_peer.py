@@ -8,7 +8,7 @@ import sys
 import time
 
 from bench.peers import place
-from umbel import Umbel
+from umbel import Umbel, chain, chord, group
 
 NAME = f"Umbel, {place.BROKER}"
 SHARE = 1.0
@@ -19,6 +19,7 @@ os.environ.setdefault("UMBEL_HOME", f"{place.HOME}/umbel")
 app = Umbel(
     "bench",
     broker=place.URL or None,
+    task_workflow_storage=os.environ.get("BENCH_WORKFLOWS", "auto"),
     backend=os.environ.get("BENCH_BACKEND") or ("rpc://" if place.BROKER == "rabbitmq" else place.URL or None),
 )
 
@@ -31,6 +32,11 @@ def noop():
 @app.task
 def kept():
     return 1
+
+
+@app.task
+def gather(values):
+    return len(values)
 
 
 @app.task(ignore_result=True)
@@ -99,3 +105,17 @@ def read_back(count):
 
     for _ in ResultSet(kept.delay_many([()] * count), app=app).iterate(timeout=120):
         pass
+
+
+def flow(kind, count):
+    """Send a workflow of *count* tasks and wait for it; of a group measure the sending alone: return the waiting."""
+    if kind == "chord":
+        chord((kept.si() for _ in range(count)), gather.s()).apply_async().get(timeout=140)
+    elif kind == "chain":
+        chain(*(kept.si() for _ in range(count))).apply_async().get(timeout=140)
+    else:
+        result = group(kept.si() for _ in range(count)).apply_async()
+        if kind == "group":
+            return lambda: result.get(timeout=140)
+        result.get(timeout=140)
+    return None

@@ -13,6 +13,7 @@ SCENARIOS = (
     "events",
     "results",
     "roundtrip",
+    "workflows",
     "depth",
     "sleepers",
     "payload",

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from umbel.calling.ids import new_ids
-from umbel.calling.options import build_call, check_arguments
-from umbel.model import Message, Publication
+from umbel.calling.options import build_call, check_arguments, check_options
+from umbel.model import Message, Publication, TaskCall
 
 if TYPE_CHECKING:
     from umbel.app import Umbel
     from umbel.calling.router import Destination
     from umbel.task import Task
 
-__all__ = ["Batch", "prepare_call"]
+__all__ = ["Alike", "Batch", "prepare_call"]
 
 #: What makes calls differ in more than their arguments and ids: then each is built on its own.
 _OF_ONE = ("task_id", "argsrepr", "kwargsrepr", "correlation_id", "root_id", "headers")
@@ -78,14 +78,7 @@ class Batch:
         publication = self._app.publisher.prepare(built, destination)
         headers = publication.message.headers
         if self._alike and "compression" not in headers and options is self._options:
-            embed = {
-                "callbacks": built.callbacks,
-                "errbacks": built.errbacks,
-                "chain": built.chain,
-                "chord": built.chord,
-            }
-            is_root = headers["root_id"] == built.task_id
-            self._likeness = (destination, publication, built.serializer, embed, is_root)
+            self._likeness = _likeness(destination, publication, built)
         return built.task_id, publication
 
     def _prepare_alike(
@@ -95,28 +88,91 @@ class Batch:
         likeness: tuple[Destination, Publication, str, Any, bool],
     ) -> tuple[str, Publication]:
         _, first, serializer, embed, is_root = likeness
-        publisher = self._app.publisher
-        like = first.message
         if not self._ids:
             self._ids = new_ids(_IDS_AT_ONCE)
         task_id = self._ids.pop()
-        headers = like.headers.copy()
-        headers["id"] = task_id
-        if is_root:
-            headers["root_id"] = task_id
-        headers["argsrepr"] = publisher.shown(args) if args else "()"
-        headers["kwargsrepr"] = publisher.shown(kwargs) if kwargs else "{}"
-        headers["stamps"] = headers["stamps"].copy()
-        properties = like.properties.copy()
-        properties["correlation_id"] = task_id
-        body, content_type, encoding = self._app.codec.dumps((args, kwargs, embed), serializer)
-        message = Message(body, headers, properties, content_type, encoding)
-        return task_id, Publication(
-            message,
-            first.queue,
-            first.exchange,
-            first.routing_key,
-            first.deliver_at,
-            first.priority,
-            first.expires_at,
+        return task_id, _after_its_likeness(self._app, first, task_id, is_root, args, kwargs, embed, serializer)
+
+
+class Alike:
+    """Prepares the calls of a workflow. A call that differs from the one before it in arguments, id and place in its
+    group alone, as most members of a group do, is made after its likeness.
+    """
+
+    def __init__(self, app: Umbel) -> None:
+        self._app = app
+        self._name = ""
+        self._shared: dict[str, Any] | None = None
+        self._likeness: tuple[Destination, Publication, str, Any, bool] | None = None
+
+    def prepare(
+        self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> Publication:
+        """Route and encode a call, without I/O. Its id is among *options*."""
+        app = self._app
+        task = app.tasks.get(name)
+        shared = dict(options)
+        task_id, index = shared.pop("task_id", None), shared.pop("group_index", None)
+        likeness = self._likeness if name == self._name and shared == self._shared and task_id is not None else None
+        if likeness is None:
+            check_options(options, name)
+        destination, routed = app.router.route(name, args, kwargs, options, task)
+        if likeness is not None and likeness[0] is destination and routed is options:
+            _, first, serializer, embed, is_root = likeness
+            made = _after_its_likeness(app, first, task_id, is_root, args, kwargs, embed, serializer)
+            made.message.headers["group_index"] = index
+            return made
+        built = build_call(app, task, name, args, kwargs, routed)
+        publication = app.publisher.prepare(built, destination)
+        is_like_others = (
+            routed is options
+            and app.conf.task_protocol == 2
+            and (task is None or not task.has_shadow_name)
+            and "compression" not in publication.message.headers
+            and not any(shared.get(option) is not None for option in _OF_ONE)
         )
+        self._name, self._shared = name, shared
+        self._likeness = _likeness(destination, publication, built) if is_like_others else None
+        return publication
+
+
+def _likeness(
+    destination: Destination, publication: Publication, built: TaskCall
+) -> tuple[Destination, Publication, str, Any, bool]:
+    embed = {"callbacks": built.callbacks, "errbacks": built.errbacks, "chain": built.chain, "chord": built.chord}
+    is_root = publication.message.headers["root_id"] == built.task_id
+    return destination, publication, built.serializer, embed, is_root
+
+
+def _after_its_likeness(
+    app: Umbel,
+    first: Publication,
+    task_id: str,
+    is_root: bool,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    embed: Any,
+    serializer: str,
+) -> Publication:
+    """Return a call like *first* with an id and arguments of its own."""
+    like = first.message
+    headers = like.headers.copy()
+    headers["id"] = task_id
+    if is_root:
+        headers["root_id"] = task_id
+    shown = app.publisher.shown
+    headers["argsrepr"] = shown(args) if args else "()"
+    headers["kwargsrepr"] = shown(kwargs) if kwargs else "{}"
+    headers["stamps"] = headers["stamps"].copy()
+    properties = like.properties.copy()
+    properties["correlation_id"] = task_id
+    body, content_type, encoding = app.codec.dumps((args, kwargs, embed), serializer)
+    return Publication(
+        Message(body, headers, properties, content_type, encoding),
+        first.queue,
+        first.exchange,
+        first.routing_key,
+        first.deliver_at,
+        first.priority,
+        first.expires_at,
+    )

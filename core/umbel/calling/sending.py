@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from umbel.calling.batches import Batch, prepare_call
-from umbel.calling.options import build_call, check_arguments, check_options
+from umbel.calling.batches import Alike, Batch, prepare_call
+from umbel.calling.options import check_arguments, check_options
 from umbel.calling.publisher import Publisher
 from umbel.context import top_frame
 from umbel.model import Publication, Queue
@@ -85,15 +85,9 @@ class Calls:
 
 def prepare_planned(app: Umbel, calls: Sequence[PlannedCall]) -> list[Publication]:
     """Route and encode the calls of a workflow, without I/O."""
-    publications: list[Publication] = []
-    for call in calls:
-        check_options(call.options, call.name)
-        task = app.tasks.get(call.name)
-        # Arguments are checked where a person wrote the call; here they are results, and a mistake ends in a worker's log.
-        destination, options = app.router.route(call.name, call.args, call.kwargs, call.options, task)
-        built = build_call(app, task, call.name, call.args, call.kwargs, options)
-        publications.append(app.publisher.prepare(built, destination))
-    return publications
+    # Arguments are checked where a person wrote the call; here they are results, and a mistake ends in a worker's log.
+    alike = Alike(app)
+    return [alike.prepare(call.name, call.args, call.kwargs, call.options) for call in calls]
 
 
 def publish(publisher: Publisher, publications: Sequence[Publication], options: Mapping[str, Any]) -> None:

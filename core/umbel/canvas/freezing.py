@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from umbel.calling.ids import new_id
+from umbel.calling.ids import FreshIds
 from umbel.calling.links import as_signatures
 from umbel.results import AsyncResult, GroupResult
 
@@ -38,14 +38,14 @@ _OF_THE_START: Final = ("countdown", "eta")
 
 
 def freeze(
-    app: Umbel, value: Mapping[str, Any], parent: Member | None = None, new: Callable[[], str] = new_id
+    app: Umbel, value: Mapping[str, Any], parent: Member | None = None, new: Callable[[], str] | None = None
 ) -> tuple[Frozen, Member]:
     """Return *value* as a plain signature in which everything has its id, and the result that sending it will have.
 
-    Ids that are there already are kept, *new* gives the others. *parent* is the result of the step before. Raises
+    Ids that are there already are kept, *new* gives the others (fresh ones without it). *parent* is the result of the step before. Raises
     ``TypeError`` and ``ValueError`` for what can never be sent.
     """
-    return _Freezer(app, new).freeze(value, parent)
+    return _Freezer(app, new or FreshIds()).freeze(value, parent)
 
 
 def merge_options(own: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -94,6 +94,12 @@ class ResultGraph:
 
     to_str = to_text
 
+    def to_svg(self) -> str:
+        """Return the graph as an SVG picture; no other program is needed."""
+        from umbel.results.pictures import to_svg  # for start-up, and it stands above this module
+
+        return to_svg(self)
+
     def _walk(self) -> Iterator[tuple[GraphNode, GraphNode | None, str]]:
         """Yield each node with its parent and the text in front of it in a tree; no recursion: chains are long."""
         waiting: list[tuple[GraphNode, GraphNode | None, str, str]] = [(self.root, None, "", "")]
