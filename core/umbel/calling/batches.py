@@ -113,11 +113,11 @@ class Alike:
         task = app.tasks.get(name)
         shared = dict(options)
         task_id, index = shared.pop("task_id", None), shared.pop("group_index", None)
-        likeness = self._likeness if name == self._name and shared == self._shared and task_id is not None else None
+        likeness = self._likeness if name == self._name and shared == self._shared else None
         if likeness is None:
             check_options(options, name)
         destination, routed = app.router.route(name, args, kwargs, options, task)
-        if likeness is not None and likeness[0] is destination and routed is options:
+        if likeness is not None and task_id is not None and likeness[0] is destination and routed is options:
             _, first, serializer, embed, is_root = likeness
             made = _after_its_likeness(app, first, task_id, is_root, args, kwargs, embed, serializer)
             made.message.headers["group_index"] = index
