@@ -6,11 +6,12 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 from xml.sax.saxutils import escape
 
-from umbel.results.graphs import GraphNode
+import attrs
+
 from umbel.states import FAILURE, PENDING, READY_STATES, RETRY, REVOKED, STARTED, SUCCESS
 
 if TYPE_CHECKING:
-    from umbel.results.graphs import ResultGraph
+    from umbel.results.graphs import GraphNode, ResultGraph
 
 __all__ = ["to_svg"]
 
@@ -51,10 +52,7 @@ def to_svg(graph: ResultGraph) -> str:
     return "\n".join([*lines, "</svg>"])
 
 
-_Placed = tuple[GraphNode, int | None, int, float]
-
-
-def _place(root: GraphNode) -> list[_Placed]:
+def _place(root: GraphNode) -> list[tuple[GraphNode, int | None, int, float]]:
     """Return (node, number of the one above, column, row), those above first: leaves have a row each, others the middle."""
     found: list[tuple[GraphNode, int | None, int]] = []
     below: dict[int, list[int]] = {}
@@ -86,11 +84,14 @@ def _shown(children: list[GraphNode]) -> list[GraphNode]:
     others = [child for index, child in enumerate(children) if index not in chosen]
     states = Counter(child.state for child in others)
     counts = ", ".join(f"{count} {state}" for state, count in states.most_common())
-    folded = GraphNode("", counts, f"... and {len(others)} more", is_group=True)
+    name = f"... and {len(others)} more"
+    folded = attrs.evolve(
+        others[0], id="", state=counts, name=name, is_group=True, date_done=None, error=None, children=[]
+    )
     return [*(children[index] for index in sorted(chosen)), folded]
 
 
-def _edge(above: _Placed, to: tuple[int, float]) -> str:
+def _edge(above: tuple[GraphNode, int | None, int, float], to: tuple[int, float]) -> str:
     _, _, column, row = above
     x1, y1 = _MARGIN + column * _COLUMN + _WIDTH, _MARGIN + row * _ROW + _HEIGHT / 2
     x2, y2 = _MARGIN + to[0] * _COLUMN, _MARGIN + to[1] * _ROW + _HEIGHT / 2
