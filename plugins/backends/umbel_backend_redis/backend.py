@@ -13,10 +13,10 @@ from umbel.model import ChordPart, JoinedChord, TaskMeta
 from umbel.spi import BackendCapabilities, JointBackend, ResultBackend
 from umbel.states import READY_STATES
 from umbel_backend_redis.connection import Connections
-from umbel_backend_redis.dialing import identity_of
 from umbel_backend_redis.scripts import JOIN, STORE
 from umbel_backend_redis.settings import RedisBackendSettings
 from umbel_backend_redis.waiting import Channels
+from umbel_library_redis.dialing import identity_of
 
 __all__ = ["CAPABILITIES", "RedisBackend"]
 

@@ -12,9 +12,9 @@ from umbel.exceptions import OperationalError
 from umbel.model import Publication, Queue, Settlement
 from umbel.spi import Consumer, JointTransport, Revocation, RevocationStore, Transport, TransportCapabilities
 from umbel.urls import mask_url
+from umbel_library_redis.dialing import database_of, identity_of
 from umbel_transport_redis import revocations as revoking
 from umbel_transport_redis.consumer import RedisConsumer
-from umbel_transport_redis.dialing import database_of, identity_of
 from umbel_transport_redis.envelope import encode
 from umbel_transport_redis.link import Link
 from umbel_transport_redis.scripts import PUT_BACK
@@ -106,12 +106,13 @@ class RedisTransport(Transport, JointTransport, RevocationStore):
 
     def publish(self, publications: Sequence[Publication], timeout_s: float) -> None:
         """Push into the lists, in one transaction when there is more than one command."""
-        with self.link.within(timeout_s):
-            commands = self._pushes(publications)
-            if len(commands) == 1:
-                self.link.call(*commands[0])
-            elif commands:
-                self.link.call_many([("MULTI",), *commands, ("EXEC",)])
+        link = self.link
+        link.limit(timeout_s)
+        commands = self._pushes(publications)
+        if len(commands) == 1:
+            link.call(*commands[0])
+        elif commands:
+            link.call_many([("MULTI",), *commands, ("EXEC",)])
 
     def within(self, timeout_s: float) -> AbstractContextManager[None]:
         """Bound each answer of the server."""

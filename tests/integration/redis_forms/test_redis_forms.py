@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 
-import umbel_backend_redis.dialing
-import umbel_transport_redis.dialing
 from umbel import Umbel
 from umbel.exceptions import ImproperlyConfigured, OperationalError, UmbelError
 from umbel.model import Message, Publication, Queue
@@ -45,12 +43,6 @@ def refusal(app: Umbel) -> str:
     with pytest.raises(UmbelError) as raised:
         app.open_transport(3.0)
     return str(raised.value)
-
-
-def test_transport_and_store_dial_alike() -> None:
-    """Plugins import no sibling: one file, twice."""
-    copies = [Path(str(module.__file__)) for module in (umbel_transport_redis.dialing, umbel_backend_redis.dialing)]
-    assert copies[0].read_text() == copies[1].read_text()
 
 
 # -- TLS --------------------------------------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """How a Redis is reached: by TCP, TLS or a Unix socket, as the master that sentinels name, as the node of a cluster.
 
-Transport and result store have the same copy of this file, since plugins import no sibling; a test compares them. Whatever
-the way, what comes out is one plain connection of redis-py to one server: who that server is, is asked anew each time.
+Whatever the way, what comes out is one plain connection of redis-py to one server: who that server is, is asked anew each time.
 """
 
 from __future__ import annotations

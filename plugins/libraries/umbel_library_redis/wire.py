@@ -1,0 +1,124 @@
+"""Commands and answers on a connection that redis-py has opened, straight through hiredis and the socket.
+
+Packing, sending and reading in redis-py's ``Connection`` cost twice what the two of them do; see
+``docs/explanation/speed.md``. Where hiredis is missing its own methods are used.
+"""
+
+from __future__ import annotations
+
+import math
+import select
+from collections.abc import Sequence
+from typing import Any, Final
+
+import redis
+import redis.connection
+import redis.exceptions
+
+try:
+    import hiredis
+except ImportError:  # only slower
+    hiredis = None  # type: ignore[assignment]
+
+__all__ = ["Wire"]
+
+_RECEIVE_BYTES: Final = 128 * 1024
+_CLOSED: Final = "Connection closed by server."
+#: What the reader says while an answer has not come whole. No answer is a tuple.
+_MORE: Final = ()
+
+
+class Wire:
+    """A connection of redis-py's that is spoken on here alone, by one thread at a time.
+
+    Every method raises what the driver does: ``redis.RedisError`` (``ResponseError`` for a refusal, after which the
+    connection is as good as before) and ``OSError``.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._buffer = bytearray(_RECEIVE_BYTES)
+        self._reader: Any = None
+        #: The socket (the driver has no public name for it); ``None`` once it is closed.
+        self.socket: Any = None
+        self._timeout_s = math.inf
+        self._take_over()
+
+    def _take_over(self) -> None:
+        self.socket = self._connection._sock
+        before: float | None = self.socket.gettimeout()
+        self._timeout_s = math.inf if before is None else before
+        if hiredis is not None:
+            self._reader = hiredis.Reader(
+                protocolError=redis.exceptions.InvalidResponse,
+                replyError=redis.connection.DefaultParser.parse_error,
+                notEnoughData=_MORE,
+            )
+
+    def limit(self, timeout_s: float) -> None:
+        """Let each answer take *timeout_s* at most from now on. A limit that is nearly the same already is left."""
+        sock = self.socket
+        if sock is not None and not 0.9 * timeout_s <= self._timeout_s <= timeout_s:
+            sock.settimeout(timeout_s)
+            self._timeout_s = timeout_s
+
+    def call(self, *command: Any) -> Any:
+        """Send one command and return its answer."""
+        if self._reader is None:
+            self._connection.send_packed_command(self._connection.pack_command(*command), check_health=False)
+        else:
+            self._send(hiredis.pack_command(command))
+        return self.read()
+
+    def send(self, commands: Sequence[Sequence[Any]]) -> None:
+        """Send *commands* in one write; as many answers are to be read then."""
+        if self._reader is None:
+            self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
+        else:
+            self._send(b"".join([hiredis.pack_command(tuple(command)) for command in commands]))
+
+    def _send(self, data: bytes) -> None:
+        if self.socket is None:  # connect anew, as the driver does: who was cut off may still give back what he holds
+            self._connection.connect()
+            self._take_over()
+        self.socket.sendall(data)
+
+    def read(self) -> Any:
+        """Return the next answer or pushed message."""
+        reader = self._reader
+        if reader is None:
+            return self._connection.read_response()
+        answer = reader.gets()
+        while answer is _MORE:
+            if self.socket is None:
+                raise redis.ConnectionError(_CLOSED)
+            size = self.socket.recv_into(self._buffer)
+            if not size:
+                raise redis.ConnectionError(_CLOSED)
+            reader.feed(self._buffer, 0, size)
+            answer = reader.gets()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def has_input(self) -> bool:
+        """Say whether :meth:`read` has something to read at once, be it the end of the connection."""
+        if self._reader is None:
+            try:
+                return bool(self._connection.can_read(timeout=0))
+            except redis.ConnectionError:
+                return True
+        if self._reader.has_data():
+            return True
+        if self.socket is None:
+            raise redis.ConnectionError(_CLOSED)
+        if getattr(self.socket, "pending", int)():  # decrypted already
+            return True
+        waiting = select.poll()
+        waiting.register(self.socket, select.POLLIN)
+        return bool(waiting.poll(0))
+
+    def close(self) -> None:
+        """Disconnect. May be called twice."""
+        self.socket = None
+        self._connection.disconnect()
