@@ -18,6 +18,7 @@ SCENARIOS = (
     "sleepers",
     "payload",
     "pool",
+    "steps",
     "startup",
     "idle",
     "memory",

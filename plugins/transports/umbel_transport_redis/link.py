@@ -6,7 +6,8 @@ command, and its connection half of that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import redis
@@ -70,6 +71,15 @@ class Link:
     def limit(self, timeout_s: float) -> None:
         """Let each answer take *timeout_s* at most from now on, where the settings allow more."""
         self._wire.limit(min(timeout_s, self._most_s))
+
+    @contextlib.contextmanager
+    def within(self, timeout_s: float) -> Iterator[None]:
+        """Let each answer inside take *timeout_s* at most."""
+        self.limit(timeout_s)
+        try:
+            yield
+        finally:
+            self.limit(self._most_s)
 
     def call(self, *command: Any) -> Any:
         """Send one command and return its answer."""
