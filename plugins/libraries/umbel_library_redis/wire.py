@@ -6,6 +6,7 @@ Packing, sending and reading in redis-py's ``Connection`` cost twice what the tw
 
 from __future__ import annotations
 
+import contextlib
 import math
 import select
 from collections.abc import Sequence
@@ -15,10 +16,9 @@ import redis
 import redis.connection
 import redis.exceptions
 
-try:
-    import hiredis
-except ImportError:  # only slower
-    hiredis = None  # type: ignore[assignment]
+_hiredis: Any = None
+with contextlib.suppress(ImportError):  # only slower without
+    import hiredis as _hiredis
 
 __all__ = ["Wire"]
 
@@ -39,21 +39,21 @@ class Wire:
         self._connection = connection
         self._buffer = bytearray(_RECEIVE_BYTES)
         self._reader: Any = None
-        #: The socket (the driver has no public name for it); ``None`` once it is closed.
-        self.socket: Any = None
         self._timeout_s = math.inf
-        self._take_over()
+        #: The socket (the driver has no public name for it); ``None`` once it is closed.
+        self.socket: Any = self._take_over()
 
-    def _take_over(self) -> None:
-        self.socket = self._connection._sock
-        before: float | None = self.socket.gettimeout()
+    def _take_over(self) -> Any:
+        socket = self._connection._sock
+        before: float | None = socket.gettimeout()
         self._timeout_s = math.inf if before is None else before
-        if hiredis is not None:
-            self._reader = hiredis.Reader(
+        if _hiredis is not None:
+            self._reader = _hiredis.Reader(
                 protocolError=redis.exceptions.InvalidResponse,
                 replyError=redis.connection.DefaultParser.parse_error,
                 notEnoughData=_MORE,
             )
+        return socket
 
     def limit(self, timeout_s: float) -> None:
         """Let each answer take *timeout_s* at most from now on. A limit that is nearly the same already is left."""
@@ -64,24 +64,26 @@ class Wire:
 
     def call(self, *command: Any) -> Any:
         """Send one command and return its answer."""
+        sock = self.socket or self._reconnect()
         if self._reader is None:
             self._connection.send_packed_command(self._connection.pack_command(*command), check_health=False)
         else:
-            self._send(hiredis.pack_command(command))
+            sock.sendall(_hiredis.pack_command(command))
         return self.read()
 
     def send(self, commands: Sequence[Sequence[Any]]) -> None:
         """Send *commands* in one write; as many answers are to be read then."""
+        sock = self.socket or self._reconnect()
         if self._reader is None:
             self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
         else:
-            self._send(b"".join([hiredis.pack_command(tuple(command)) for command in commands]))
+            sock.sendall(b"".join([_hiredis.pack_command(tuple(command)) for command in commands]))
 
-    def _send(self, data: bytes) -> None:
-        if self.socket is None:  # connect anew, as the driver does: who was cut off may still give back what he holds
-            self._connection.connect()
-            self._take_over()
-        self.socket.sendall(data)
+    def _reconnect(self) -> Any:
+        """Connect anew, as the driver does by itself: who was cut off may still give back what he holds."""
+        self._connection.connect()
+        self.socket = self._take_over()
+        return self.socket
 
     def read(self) -> Any:
         """Return the next answer or pushed message."""
