@@ -29,6 +29,8 @@ _RECLAIM_EVERY_S = 1.0
 #: The pause between two looks when the server will not tell of changes (CLIENT TRACKING refused).
 _POLL_S = 0.05
 _PUT_BACK_BATCH = 200
+#: A claim that brought no more than this has probably emptied the queue: then waiting costs less than another claim.
+_FEW = 2
 #: The most that one script claims: Lua has room for some 8,000 arguments of a call, two for each message.
 _MOST_AT_ONCE = 2000
 
@@ -59,6 +61,7 @@ class RedisConsumer(Consumer):
         self._serial = 1
         self._turn = 0
         self._reclaim_at = 0.0
+        self._has_few = False
         self._queues: dict[str, Queue] = {}
         self._closed = False
         self._bell_out, self._bell_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -82,12 +85,17 @@ class RedisConsumer(Consumer):
             if now >= self._reclaim_at:
                 self._reclaim_at = now + _RECLAIM_EVERY_S
                 self._reclaim()
-            deliveries, due_in_s = self._claim(min(max(1, limit), _MOST_AT_ONCE)) if self._queues else ([], None)
+            deliveries: list[Delivery] = []
+            due_in_s: float | None = None
+            skipped, self._has_few = self._has_few, False
+            if self._queues and not skipped:
+                deliveries, due_in_s = self._claim(min(max(1, limit), _MOST_AT_ONCE))
+                self._has_few = 0 < len(deliveries) <= min(_FEW, limit - 1) and self._changes is not None
             if len(deliveries) < limit:
                 deliveries.extend(self._subscription.take(limit - len(deliveries)))
             if deliveries:
                 return deliveries
-            if self._armed():
+            if self._armed(after_claim=not skipped):
                 left = min(deadline, self._reclaim_at) - time.monotonic()
                 if due_in_s is not None:
                     left = min(left, due_in_s)
@@ -140,15 +148,18 @@ class RedisConsumer(Consumer):
             self._changes.close()
             self._changes = None
 
-    def _armed(self) -> bool:
-        """Ask to be told of the next change; say whether there is nothing yet."""
+    def _armed(self, *, after_claim: bool) -> bool:
+        """Ask to be told of the next change; say whether there is nothing yet.
+
+        Only a claim tells when what is delayed will be due: without one, anything delayed counts as something.
+        """
         if self._changes is None or not self._queues:
             return True
         keys = [key for name in self._queues for key in (*self._names.lists(name), self._names.delayed(name))]
         counts = self._link.call_many(
             [("EXISTS", *[key for name in self._queues for key in self._names.lists(name)]), ("EXISTS", *keys)]
         )
-        return int(counts[0]) == 0
+        return int(counts[0 if after_claim else 1]) == 0
 
     def _wait(self, timeout_s: float) -> bool:
         """Sleep until something changes or *timeout_s* is over; say whether :meth:`wake` was called."""
