@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,6 +16,27 @@ from umbel.testing.servers import MissingProgram, PostgresServer, RabbitmqServer
 # How long an example takes says nothing on a machine that runs other tests beside it.
 settings.register_profile("umbel", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("umbel")
+
+
+class SqsServer(Server):
+    """Amazon's SQS as moto plays it."""
+
+    programs = (sys.executable,)
+    package = "moto[server] with pip"
+
+    @classmethod
+    def program(cls) -> str:
+        """Return the interpreter that has moto; raises :class:`MissingProgram`."""
+        if importlib.util.find_spec("moto") is None:
+            raise MissingProgram("needs moto's server: pip install 'moto[server]'")
+        return super().program()
+
+    @property
+    def url(self) -> str:
+        return f"sqs://key:secret@127.0.0.1:{self.port}//"
+
+    def command(self) -> Sequence[str]:
+        return (self.program(), "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port))
 
 
 def _served(kind: type[Server], factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -56,3 +79,8 @@ def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisClu
     _check(RedisServer)
     with RedisCluster(tmp_path_factory.mktemp("rediscluster")) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def sqs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    yield from _served(SqsServer, tmp_path_factory)

@@ -184,6 +184,92 @@ class TestPostgres(TransportContract):
         return f"postgresql://umbel:s3cret@127.0.0.1:{free_port()}/umbel"
 
 
+class KombuContract(TransportContract):
+    """kombu's transports are asked once a second."""
+
+    lateness_s = 2.5
+
+    def test_ten_thousand_messages(self) -> None:
+        pytest.skip("kombu takes one message at a time, some with a look at all: minutes that prove nothing")
+
+
+class TestKombuMemory(KombuContract):
+    plugin = "kombu+memory"
+
+    @pytest.fixture
+    def transport_url(self) -> str:
+        return "kombu+memory://"
+
+
+class TestKombuFilesystem(KombuContract):
+    plugin = "kombu+filesystem"
+
+    @pytest.fixture
+    def transport_url(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+        folders = {name: str(tmp_path / name) for name in ("data", "control")}
+        self.folder = tmp_path / "data"
+        self.folder.mkdir()
+        options = {"data_folder_in": folders["data"], "data_folder_out": folders["data"]}
+        options["control_folder"] = folders["control"]
+        monkeypatch.setenv("UMBEL_BROKER_TRANSPORT_OPTIONS", json.dumps(options))
+        return "kombu+filesystem://"
+
+    def inject_garbage(self, queue: str, data: bytes) -> None:
+        (self.folder / f"0_{secrets.token_hex(4)}.{queue}.msg").write_bytes(data)
+
+
+class TestKombuPostgresql(KombuContract):
+    plugin = "sqla+"
+
+    @pytest.fixture
+    def transport_url(self, postgres_server: PostgresServer) -> str:
+        self.database = postgres_server.url
+        return self.database.replace("postgresql", "sqla+postgresql")
+
+    @contextlib.contextmanager
+    def slow_store(self) -> Iterator[None]:
+        with psycopg.connect(self.database) as connection:
+            connection.execute("LOCK TABLE kombu_message")
+            yield
+
+    def unreachable_url(self) -> str:
+        return f"sqla+postgresql://umbel:s3cret@127.0.0.1:{free_port()}/umbel"
+
+
+_SLOW = "moto answers one request after another: minutes that prove nothing about SQS"
+_NOT_ON_SQS = {
+    "test_a_message_of_five_megabytes": "SQS takes a megabyte",
+    "test_queue_names_are_text_of_any_kind": "SQS knows letters, digits, - and _, 80 of them; kombu writes the rest as _",
+    "test_a_queue_deleted_under_its_consumer_harms_nobody": "its consumer raises, and the worker makes another",
+    "test_a_batch_keeps_its_order": _SLOW,
+    "test_a_settlement_of_many_at_once": _SLOW,
+    "test_messages_sent_one_by_one_keep_their_order": _SLOW,
+    "test_many_processes_share_a_queue_without_seeing_a_message_twice": _SLOW,
+    "test_many_threads_publish_while_many_receive": _SLOW,
+    "test_many_threads_share_a_queue_without_seeing_a_message_twice": _SLOW,
+    "test_no_queue_starves_another": _SLOW,
+    "test_ten_threads_open_and_close_hundreds_of_times": _SLOW,
+    "test_wakes_from_many_threads_lose_no_message": _SLOW,
+}
+
+
+class TestKombuSqs(KombuContract):
+    plugin = "sqs"
+
+    @pytest.fixture
+    def transport_url(self, sqs_server: Server) -> str:
+        return sqs_server.url
+
+    @pytest.fixture(autouse=True)
+    def _not_here(self, request: pytest.FixtureRequest) -> None:
+        reason = _NOT_ON_SQS.get(request.node.originalname)
+        if reason:
+            pytest.skip(reason)
+
+    def unreachable_url(self) -> str:
+        return f"sqs://user:s3cret@127.0.0.1:{free_port()}//"
+
+
 def test_the_filesystem_transport_leaves_nothing_behind(tmp_path: Path) -> None:
     """Claims, half-written files and listeners of those who closed in good order are gone."""
     from umbel.model import Message, Publication, Queue, Settlement

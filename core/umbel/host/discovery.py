@@ -45,13 +45,13 @@ class Discovery:
         return self._installed[kind]
 
     def find(self, kind: str, name: str) -> InstalledPlugin:
-        """Return the plugin *name*, or ``name@distribution``, of *kind*.
+        """Return the plugin *name*, or ``name@distribution``, of *kind*; one called ``sqla+`` is any ``sqla+...``.
 
         Raises :class:`~umbel.exceptions.PluginNotFound` with the nearest installed name, and
         :class:`~umbel.exceptions.PluginConflict` when several distributions offer the name and none is chosen.
         """
         plain, _, distribution = name.partition("@")
-        found = [plugin for plugin in self.installed(kind) if plugin.name == plain]
+        found = self._named(kind, plain)
         if distribution:
             wanted = _normalized(distribution)
             chosen = [plugin for plugin in found if _normalized(plugin.distribution) == wanted]
@@ -70,6 +70,14 @@ class Discovery:
                 f"{plain}@{found[0].distribution}"
             )
         return found[0]
+
+    def _named(self, kind: str, name: str) -> list[InstalledPlugin]:
+        """Return the plugins of this name; else those called ``sqla+``, which take any ``sqla+...``."""
+        found = [plugin for plugin in self.installed(kind) if plugin.name == name]
+        family, plus, _ = name.partition("+")
+        if not found and plus:
+            found = [plugin for plugin in self.installed(kind) if plugin.name == family + plus]
+        return found
 
     def _unknown(self, kind: str, name: str) -> str:
         names = sorted({plugin.name for plugin in self.installed(kind)})
