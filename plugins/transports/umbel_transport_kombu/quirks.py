@@ -165,10 +165,13 @@ def one_transaction(channel: Any) -> Iterator[None]:
 
 
 def purge(channel: Any, queue: str) -> int:
-    """Drop what waits. (On SQS kombu adds the same count up ten times.)"""
-    size = channel._size(queue) if _is_sqs(channel) else None
-    dropped = channel.queue_purge(queue=queue)
-    return int(dropped or 0) if size is None else int(size)
+    """Drop what waits. (On SQS kombu asks up to ten times, and SQS refuses the second within a minute.)"""
+    if not _is_sqs(channel):
+        return int(channel.queue_purge(queue=queue) or 0)
+    size = int(channel._size(queue))
+    if size:
+        channel.sqs(queue=queue).purge_queue(QueueUrl=channel._new_queue(queue))
+    return size
 
 
 def is_unknown_queue(channel: Any, error: Exception) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from kombu.transport import virtual
@@ -44,6 +46,7 @@ class KombuTransport(Transport):
         self._link: Link | None = None
         self._topology = Topology()
         self._timeout_s = settings.answer_timeout_s
+        self._over_at: float | None = None
 
     def __repr__(self) -> str:
         return f"<KombuTransport {mask_url(self._url)}>"
@@ -64,7 +67,19 @@ class KombuTransport(Transport):
     def _run(self, doing: str, work: Any, timeout_s: float | None = None) -> Any:
         if self._link is None:
             raise OperationalError(f"the transport {mask_url(self._url)} is not open: call open() first")
-        return self._link.run(doing, work, timeout_s or self._settings.answer_timeout_s)
+        bound_s = timeout_s or self._settings.answer_timeout_s
+        if self._over_at is not None:
+            bound_s = max(0.001, min(bound_s, self._over_at - time.monotonic()))
+        return self._link.run(doing, work, bound_s)
+
+    @contextlib.contextmanager
+    def within(self, timeout_s: float) -> Iterator[None]:
+        """Bound what is asked in this block."""
+        self._over_at = time.monotonic() + timeout_s
+        try:
+            yield
+        finally:
+            self._over_at = None
 
     def declare(self, queues: Sequence[Queue]) -> None:
         """Declare queues, exchanges and bindings."""
