@@ -28,6 +28,8 @@ class xmap(Signature):
     def __repr__(self) -> str:
         return f"[{self.kwargs['task']['task']}(x) for x in {self.kwargs['it']!r}]"
 
+    __str__ = __repr__
+
 
 class xstarmap(xmap):
     """Like :class:`xmap`; each item is a list of arguments: ``task.starmap(items)``."""
@@ -36,6 +38,8 @@ class xstarmap(xmap):
 
     def __repr__(self) -> str:
         return f"[{self.kwargs['task']['task']}(*x) for x in {self.kwargs['it']!r}]"
+
+    __str__ = __repr__
 
 
 class chunks(group):

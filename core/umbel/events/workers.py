@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 __all__ = ["HEARTBEAT_DRIFT_MAX", "HEARTBEAT_EXPIRE_WINDOW", "Worker", "heartbeat_expires"]
@@ -32,6 +32,8 @@ class Worker:
     #: How many heartbeats are remembered [B664].
     heartbeat_max: ClassVar[int] = 4
     expire_window: ClassVar[float] = HEARTBEAT_EXPIRE_WINDOW
+    #: What monitors show of it, as in Celery.
+    _fields: ClassVar[Sequence[str]] = ("hostname", "freq", "heartbeats", "clock", *_FIELDS)
 
     def __init__(
         self,

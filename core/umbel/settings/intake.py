@@ -54,7 +54,8 @@ def accept(
             continue
         value = _value(target, row)
         _refuse_contradiction(target.name, value, row, accepted, written)
-        _warn_about(target, row, directory, classes)
+        if strict or target.kind != "foreign":  # another program may well use what means nothing to Umbel
+            _warn_about(target, row, directory, classes)
         accepted[target.name] = Entry(value, Origin(layer, row.place))
         written[target.name] = row
     return accepted

@@ -18,6 +18,7 @@ from umbel_extension_celery.hosting import CeleryHost
 from umbel_extension_celery.lazy_configuration import LazilyConfigured
 from umbel_extension_celery.loading import find_loader
 from umbel_extension_celery.messaging import AMQP
+from umbel_extension_celery.outside import CeleryControl, CeleryEvents
 from umbel_extension_celery.program_log import ApplicationLog
 from umbel_extension_celery.tasks import Task, with_attributes
 
@@ -100,6 +101,16 @@ class Celery(LazilyConfigured):
     def backend(self) -> Any:
         """The result backend with Celery's methods. Umbel's own contract is had by ``backend_for(None)``."""
         return backend_facade(self, self.backend_for(None))
+
+    @cached_property
+    def control(self) -> CeleryControl:
+        """Commands to workers, and questions."""
+        return CeleryControl(self)
+
+    @cached_property
+    def events(self) -> CeleryEvents:
+        """What is told of tasks and workers, and listening to it."""
+        return CeleryEvents(self)
 
     @cached_property
     def amqp(self) -> AMQP:
