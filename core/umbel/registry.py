@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from umbel.exceptions import AlreadyRegistered, NotRegistered
 from umbel.suggestions import suggest
@@ -10,7 +10,10 @@ from umbel.suggestions import suggest
 if TYPE_CHECKING:
     from umbel.task import Task
 
-__all__ = ["Registry"]
+__all__ = ["BUILTIN_PREFIXES", "Registry"]
+
+#: How the names of the built-in tasks begin.
+BUILTIN_PREFIXES: Final = ("celery.", "umbel.")
 
 
 class Registry(dict[str, "Task[..., Any]"]):
@@ -46,4 +49,4 @@ class Registry(dict[str, "Task[..., Any]"]):
 
     def regular(self) -> dict[str, Task[..., Any]]:
         """Return the tasks that are not the framework's own."""
-        return {name: task for name, task in self.items() if not name.startswith("celery.")}
+        return {name: task for name, task in self.items() if not name.startswith(BUILTIN_PREFIXES)}

@@ -51,7 +51,7 @@ class Project:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=50,
+            timeout=100,
         )
         assert done.returncode == 0, done.stdout
         return done.stdout

@@ -7,6 +7,7 @@ from typing import Any
 
 from umbel.bugreport import report_text
 from umbel.control.revoking import as_ids
+from umbel.registry import BUILTIN_PREFIXES
 from umbel.worker.control import figures, requests
 from umbel.worker.control.answers import ok, plain
 from umbel.worker.control.panel import ControlState, inspect_command
@@ -82,7 +83,9 @@ def registered(
     """List the tasks that are known, with attributes of theirs."""
     wanted = [item for item in taskinfoitems or _TASK_ITEMS if isinstance(item, str) and not item.startswith("_")]
     tasks = state.app.tasks
-    return [_described(tasks[name], wanted) for name in sorted(tasks) if builtins or not name.startswith("celery.")]
+    return [
+        _described(tasks[name], wanted) for name in sorted(tasks) if builtins or not name.startswith(BUILTIN_PREFIXES)
+    ]
 
 
 def _described(task: Any, items: Iterable[str]) -> str:
