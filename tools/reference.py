@@ -17,6 +17,7 @@ from umbel import hookspecs
 from umbel.host import Host, LoadedPlugin
 from umbel.model import KINDS
 from umbel.signals import SIGNALS
+from umbel_extension_celery.missing import MISSING_MODULES, MISSING_NAMES
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _NOTE: Final = "<!-- Written by tools/reference.py: change the code, then run it. -->\n"
@@ -47,6 +48,12 @@ _PLUGINS_INTRO: Final = """# Plugins
 
 What is installed with Umbel, and what each plugin can do. Everything is "no" unless the plugin declares it, and what is
 declared is tested. `umbel plugins show NAME` tells the same of plugins from elsewhere.
+"""
+_CELERY_INTRO: Final = """# What is missing of Celery's names
+
+A project that was [moved from Celery](../how-to/move-from-celery.md) says `import celery` and gets Umbel, with the public modules
+and names of Celery 5.7: those of each module's `__all__`, and where it has none all that it defines without an underscore. These
+are not there; a test compares the list with Celery. `umbel migrate` finds their uses in a project.
 """
 
 
@@ -123,7 +130,20 @@ def _plugin(plugin: LoadedPlugin) -> str:
     return "\n".join(lines)
 
 
+def celery_names_page() -> str:
+    """Return the page of what Celery has and ``import celery`` on Umbel does not give."""
+    lines = [_NOTE + _CELERY_INTRO, "## Modules\n", "| module | instead, or why |", "| --- | --- |"]
+    lines += [f"| `{module}` | {why} |" for module, why in sorted(MISSING_MODULES.items())]
+    lines += ["", "## Names\n", "| module | lacks | instead, or why |", "| --- | --- | --- |"]
+    lines += [
+        f"| `{module}` | {', '.join(f'`{name}`' for name in names.split())} | {why} |"
+        for module, (names, why) in sorted(MISSING_NAMES.items())
+    ]
+    return "\n".join([*lines, ""])
+
+
 PAGES: Final[dict[str, Callable[[], str]]] = {
+    "docs/reference/celery-names.md": celery_names_page,
     "docs/reference/hooks.md": hooks_page,
     "docs/reference/plugins.md": plugins_page,
 }

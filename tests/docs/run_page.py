@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 BLOCK = re.compile(r"^(?P<skip>% not run: .+\n+)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# (?P<name>[\w./-]+\.(py|toml))\n")
@@ -48,9 +49,16 @@ def check_command(words: list[str]) -> None:
             if isinstance(option, click.Option) and not option.is_flag and not option.count and word == name:
                 words[:1] = []
         elif isinstance(command, click.Group):
-            found = command.get_command(context, word)
+            found = _celery() if word == "celery" and words[:1] != ["--path"] else command.get_command(context, word)
             assert found is not None, f"'{context.command_path}' has no command {word!r}"
             command, context = found, click.Context(found, parent=context, info_name=word)
+
+
+def _celery() -> Any:
+    """Return what ``umbel celery`` hands its words to."""
+    from umbel_extension_celery.command_group import celery
+
+    return celery
 
 
 def start_worker(words: list[str]) -> subprocess.Popen[str]:

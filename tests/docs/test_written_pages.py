@@ -24,7 +24,9 @@ def reference() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("page", ["docs/reference/hooks.md", "docs/reference/plugins.md"])
+@pytest.mark.parametrize(
+    "page", ["docs/reference/celery-names.md", "docs/reference/hooks.md", "docs/reference/plugins.md"]
+)
 def test_the_page_is_as_the_code_is(reference: ModuleType, page: str) -> None:
     assert (ROOT / page).read_text(encoding="utf-8") == reference.PAGES[page](), "run: python tools/reference.py"
 

@@ -12,10 +12,10 @@ from umbel.spi import Pool, PoolCapabilities, PoolOptions, ResultBackend, Schedu
 from umbel_extension_celery.backends.foreign import ForeignBackend
 from umbel_extension_celery.symbols import symbol_by_name
 
-__all__ = ["CeleryHost"]
+__all__ = ["SAME_BACKENDS", "SAME_POOLS", "CeleryHost"]
 
 #: URL schemes of Celery's result backends -> Umbel's, where one does the same work.
-_SAME_BACKENDS: Final = {
+SAME_BACKENDS: Final = {
     "cache+memory": "memory",
     "db+sqlite": "sqlite",
     "db+postgresql": "postgresql",
@@ -25,7 +25,7 @@ _SAME_BACKENDS: Final = {
     "amqp": "rpc",
 }
 #: Celery's names of pools -> Umbel's.
-_SAME_POOLS: Final = {
+SAME_POOLS: Final = {
     "celery.concurrency.prefork:TaskPool": "prefork",
     "celery.concurrency.thread:TaskPool": "threads",
     "celery.concurrency.solo:TaskPool": "solo",
@@ -51,8 +51,8 @@ class CeleryHost(Host):
     def backend(self, app: Any, url: str) -> ResultBackend:
         """Return the backend of *url*: a plugin's, or the class that Celery would find, adapted."""
         scheme, separator, rest = url.partition("://")
-        if scheme in _SAME_BACKENDS:
-            return super().backend(app, f"{_SAME_BACKENDS[scheme]}://{rest}")
+        if scheme in SAME_BACKENDS:
+            return super().backend(app, f"{SAME_BACKENDS[scheme]}://{rest}")
         cls = getattr(app, "_backend_class", None) or self._class_of(scheme.partition("+")[0])
         if cls is None:
             return super().backend(app, url)
@@ -89,7 +89,7 @@ class CeleryHost(Host):
         """Return the pool *name*: a plugin's, or a class with Celery's methods, adapted."""
         cls = _pool_class(name)
         if cls is None:
-            return super().pool(app, _SAME_POOLS.get(name, name), options)
+            return super().pool(app, SAME_POOLS.get(name, name), options)
         from umbel_extension_celery.pools import ForeignPool  # only workers have pools
 
         return ForeignPool(app, cls, options)
@@ -97,7 +97,7 @@ class CeleryHost(Host):
     def pool_capabilities(self, name: str) -> PoolCapabilities:
         """Return what the pool *name* can do."""
         if _pool_class(name) is None:
-            return super().pool_capabilities(_SAME_POOLS.get(name, name))
+            return super().pool_capabilities(SAME_POOLS.get(name, name))
         from umbel_extension_celery.pools import ForeignPool  # only workers have pools
 
         return ForeignPool.capabilities
@@ -122,4 +122,4 @@ class CeleryHost(Host):
 
 
 def _pool_class(name: str) -> Any:
-    return symbol_by_name(name) if (":" in name or "." in name) and name not in _SAME_POOLS else None
+    return symbol_by_name(name) if (":" in name or "." in name) and name not in SAME_POOLS else None

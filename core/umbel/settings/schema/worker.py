@@ -26,7 +26,10 @@ class WorkerSettings:
         check=at_least(0),
     )
     worker_autoscaler: Any = option(
-        None, "The class that grows and shrinks the pool.", celery_default="celery.worker.autoscale:Autoscaler"
+        None,
+        "The class that grows and shrinks the pool.",
+        celery_default="celery.worker.autoscale:Autoscaler",
+        inert=_INERT_CLASS,
     )
     worker_max_tasks_per_child: int | None = option(
         None, "A pool process is replaced after this many tasks.", check=at_least(1)

@@ -6,7 +6,10 @@ Modules and names are those of Celery 5.7. What Umbel does not have raises an er
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any, Final, NamedTuple
+
+from umbel_extension_celery.missing import MissingModules
 
 SERIES: Final = "umbel"
 #: The release whose public names these are: packages choose by it what they may use.
@@ -53,6 +56,9 @@ _HOMES: Final = {
 }
 
 __all__ = [*_HOMES]
+
+if MissingModules not in sys.meta_path:
+    sys.meta_path.append(MissingModules)
 
 
 def __getattr__(name: str) -> Any:
