@@ -118,6 +118,16 @@ def umbel_cli_commands() -> Sequence[click.Command]:
     raise NotImplementedError
 
 
+@hookspec(firstresult=True)
+def umbel_monitor(app: Any, options: Mapping[str, Any]) -> int | None:
+    """Show the cluster live until the user ends it; return the program's exit code, or ``None``: the first answer wins.
+
+    Called by ``umbel events``, once, on the main thread. *options* are the command's: ``enable`` (have workers send
+    events of tasks), ``keep`` (how many tasks to remember), ``filter``, ``no_color``.
+    """
+    raise NotImplementedError
+
+
 # == observer hooks: tasks, where they are called =====================================================================
 
 

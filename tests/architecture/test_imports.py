@@ -54,7 +54,9 @@ MAY_ALSO_IMPORT = {
         "umbel.task_attributes",
         "umbel.task_naming",
         "umbel.worker",
-    }
+    },
+    # The state of a cluster is what it shows; a wrong word of a filter is told its neighbour.
+    "umbel_extension_monitor": {"umbel.events", "umbel.suggestions"},
 }
 
 

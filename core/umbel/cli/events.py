@@ -14,7 +14,12 @@ __all__ = ["command"]
 
 
 @click.command("events")
-@click.option("-d", "--dump", is_flag=True, help="Show each event as a line.")
+@click.option("--enable", is_flag=True, help="Have workers tell of tasks, as `umbel control enable_events` does.")
+@click.option("--filter", metavar="WORDS", help="Begin with this filter: 'state:failed name:shop -retry >1s'.")
+@click.option(
+    "--keep", type=click.IntRange(100, 1_000_000), default=10_000, show_default=True, help="Remember so many tasks."
+)
+@click.option("-d", "--dump", is_flag=True, help="Show each event as a line, instead of the monitor.")
 @click.option("--json", "as_json", is_flag=True, help="With --dump: as JSON, one object a line.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="With --dump: end after N events.")
 @click.option("-c", "--camera", metavar="MODULE:CLASS", help="Let this camera take pictures of the cluster.")
@@ -27,9 +32,10 @@ __all__ = ["command"]
 @click.option("--pidfile", metavar="FILE", help="Write the process id here; refuse to start when its process lives.")
 @click.pass_obj
 def command(session: Session, /, **options: Any) -> int:
-    """Watch what workers and clients tell of tasks and of themselves.
+    """Watch workers, tasks and queues live in the terminal; with --dump or --camera, events in other ways.
 
-    Workers tell of tasks when they were started with -E, or after `umbel control enable_events`.
+    Workers tell of tasks when they were started with -E, or after `umbel control enable_events`; --enable does that here.
+    In the monitor ? shows the keys.
     """
     if options["as_json"] or options["limit"]:
         options["dump"] = True
@@ -39,7 +45,14 @@ def command(session: Session, /, **options: Any) -> int:
         return _camera(session, options)
     if options["dump"]:
         return _dump(session, options)
-    raise click.UsageError("expected --dump, which shows events, or --camera, which takes pictures of the cluster")
+    return _monitor(session, options)
+
+
+def _monitor(session: Session, options: dict[str, Any]) -> int:
+    app = session.app
+    app.host.extensions(app)
+    chosen = {name: options[name] for name in ("enable", "filter", "keep")}
+    return app.host.monitor(app, {**chosen, "no_color": session.no_color})
 
 
 def _dump(session: Session, options: dict[str, Any]) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from umbel.exceptions import PluginError
+from umbel.exceptions import PluginError, PluginNotFound
 from umbel.host.discovery import Discovery, InstalledPlugin
 from umbel.host.loading import LoadedPlugin, Loader
 from umbel.host.serializers import SerializerShelf
@@ -148,6 +148,13 @@ class Host:
         import click
 
         return self._collect("umbel_cli_commands", click.Command)
+
+    def monitor(self, app: Any, options: Mapping[str, Any]) -> int:
+        """Run the monitor that a loaded plugin offers, until the user ends it; return the program's exit code."""
+        for plugin, answer in self._loader.answers("umbel_monitor", app=app, options=options):
+            if answer is not None:
+                return _checked(plugin, "the answer of umbel_monitor", answer, int)
+        raise PluginNotFound("no monitor is installed: pip install 'umbel[monitor]'; --dump shows events without one")
 
     # -- inner ----------------------------------------------------------------------------------------------------
 
