@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -84,3 +86,36 @@ def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisClu
 @pytest.fixture(scope="session")
 def sqs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield from _served(SqsServer, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def make_identity(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., SimpleNamespace]:
+    """``make_identity(name, days=1, password=None)`` makes a key and a certificate: files ``key``, ``cert``, ``store``."""
+    pytest.importorskip("cryptography", reason="pip install 'umbel[auth]'")
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    def make(name: str, days: float = 1, password: bytes | None = None) -> SimpleNamespace:
+        folder, now = tmp_path_factory.mktemp(name), dt.datetime.now(dt.UTC)
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        title = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(title)
+            .issuer_name(title)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - dt.timedelta(days=30))
+            .not_valid_after(now + dt.timedelta(days=days))
+            .sign(key, hashes.SHA256())
+        )
+        cipher = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+        pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+        (folder / "key.pem").write_bytes(key.private_bytes(pem, pkcs8, cipher))
+        (folder / "trusted").mkdir()
+        (folder / "trusted" / f"{name}.crt").write_bytes(certificate.public_bytes(pem))
+        trusted = folder / "trusted"
+        return SimpleNamespace(key=str(folder / "key.pem"), cert=str(trusted / f"{name}.crt"), store=str(trusted))
+
+    return make

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, cast
 
 from umbel.calling.times import zone
 from umbel.current import Application
@@ -51,6 +51,28 @@ class ConfiguredApplication(Application):
     def add_defaults(self, fun: Callable[[], Mapping[str, Any]] | Mapping[str, Any]) -> None:
         """Take settings that stand below every other source."""
         self.conf.add_defaults(fun)
+
+    def setup_security(
+        self,
+        allowed_serializers: Iterable[str] | None = None,
+        key: str | None = None,
+        key_password: bytes | str | None = None,
+        cert: str | None = None,
+        store: str | None = None,
+        digest: str | None = None,
+        serializer: str = "json",
+    ) -> None:
+        """Sign what is sent, and read only what a trusted certificate has signed, in the form of Celery's serializer ``auth``.
+
+        *key*, *cert* (PEM files), *store* (a folder or pattern of trusted certificates), *key_password* and *digest*
+        stand in for the settings ``security_key`` and so on. *serializer* writes what is signed; those of
+        *allowed_serializers* are read too. Call it where the application is made. Raises
+        :class:`~umbel.exceptions.ImproperlyConfigured` unless ``task_serializer`` and ``accept_content`` are ``auth``,
+        :class:`~umbel.exceptions.SecurityError` for keys that do not fit or have expired.
+        """
+        from umbel.security import setup_security  # for start-up: few applications sign
+
+        setup_security(cast("Any", self), allowed_serializers, key, key_password, cert, store, digest, serializer)
 
     @property
     def timezone(self) -> dt.tzinfo:

@@ -37,6 +37,7 @@ __all__ = [
     "RemoteError",
     "Retry",
     "SecurityError",
+    "SignatureError",
     "SoftTimeLimitExceeded",
     "TaskError",
     "TaskPredicate",
@@ -121,6 +122,10 @@ class EncodeError(UmbelError):
 
 class DecodeError(UmbelError):
     """Raised when bytes are not what their content type says."""
+
+
+class SignatureError(DecodeError, SecurityError, ValueError):
+    """Raised when a message is not signed, not by somebody who is trusted, or not as it was when it was signed."""
 
 
 class ContentDisallowed(DecodeError, SecurityError):

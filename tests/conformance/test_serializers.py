@@ -6,13 +6,14 @@ A plugin whose driver is missing is skipped on a laptop, and fails where ``CI`` 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from umbel.exceptions import PluginError
 from umbel.host import Host
-from umbel.spi import Compressor, Serializer
+from umbel.spi import Compressor, Serializer, SigningKeys, SigningSerializer
 from umbel.testing.serializers import CompressorContract, SerializerContract
 
 HOST = Host()
@@ -46,7 +47,7 @@ def opened(param: Any) -> Any:
 
 
 def test_the_plugins_of_this_repository_are_installed() -> None:
-    assert {"json", "pickle", "yaml", "msgpack"} <= set(NAMES)
+    assert {"json", "pickle", "yaml", "msgpack", "auth"} <= set(NAMES)
     assert {"gzip", "zlib", "bzip2", "bzip", "lzma", "xz", "zstd", "zstandard", "brotli"} <= set(NAMES)
 
 
@@ -54,6 +55,11 @@ class TestSerializers(SerializerContract):
     @pytest.fixture(params=answers("umbel_serializers"))
     def serializer(self, request: pytest.FixtureRequest) -> Serializer:
         serializer: Serializer = opened(request.param)
+        if isinstance(serializer, SigningSerializer):
+            me = request.getfixturevalue("make_identity")("conformance")
+            key, certificate = Path(me.key).read_bytes(), Path(me.cert).read_bytes()
+            keys = SigningKeys(key=key, key_password=None, certificate=certificate, store=me.store, digest="sha256")
+            serializer.set_up(keys, HOST.serializer("json"), {})
         return serializer
 
 

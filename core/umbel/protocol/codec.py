@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
-from umbel.exceptions import ContentDisallowed, DecodeError, EncodeError, PluginError
+from umbel.exceptions import ContentDisallowed, DecodeError, EncodeError, PluginError, SecurityError
 from umbel.protocol.reprs import saferepr, safestr
 from umbel.spi import Compressor, Serializer
 
@@ -92,6 +92,8 @@ class Codec:
             raise self._disallowed(content_type, None)
         try:
             return serializer.loads(data)
+        except SecurityError:
+            raise
         except Exception as error:  # a serializer may break its promise to raise ValueError alone
             raise DecodeError(f"cannot decode {len(data)} bytes as {content_type}: {safestr(error)}") from error
 

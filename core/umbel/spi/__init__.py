@@ -14,7 +14,7 @@ from umbel.spi.pool import Executor, Job, Pool, PoolCapabilities, PoolListener, 
 from umbel.spi.revocations import Revocation, RevocationStore
 from umbel.spi.router import Router
 from umbel.spi.scheduler import ScheduleEntry, Scheduler
-from umbel.spi.serializer import Compressor, Serializer
+from umbel.spi.serializer import Compressor, Serializer, SigningKeys, SigningSerializer
 from umbel.spi.transport import Consumer, Transport, TransportCapabilities
 
 __all__ = [
@@ -39,6 +39,8 @@ __all__ = [
     "ScheduleEntry",
     "Scheduler",
     "Serializer",
+    "SigningKeys",
+    "SigningSerializer",
     "Transport",
     "TransportCapabilities",
 ]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-__all__ = ["Compressor", "Serializer"]
+import attrs
+
+__all__ = ["Compressor", "Serializer", "SigningKeys", "SigningSerializer"]
 
 
 class Serializer(ABC):
@@ -33,6 +36,29 @@ class Serializer(ABC):
     @abstractmethod
     def loads(self, data: bytes) -> Any:
         """Decode *data*. Raises ``ValueError`` (or a subclass) for bytes that are not its own."""
+
+
+@attrs.frozen(kw_only=True)
+class SigningKeys:
+    """What messages are signed with and checked against: PEM texts, and a folder or pattern of trusted certificates."""
+
+    key: bytes = attrs.field(repr=False)
+    key_password: bytes | None = attrs.field(repr=False)
+    certificate: bytes
+    store: str
+    digest: str
+
+
+class SigningSerializer(Serializer):
+    """A serializer that signs what another one writes, and reads what somebody who is trusted has signed."""
+
+    @abstractmethod
+    def set_up(self, keys: SigningKeys, inner: Serializer, also: Mapping[str, Serializer]) -> None:
+        """Sign with *keys* what *inner* writes, from now on; *also* holds further serializers to read, by content type.
+
+        Called by ``app.setup_security()`` before the first message. Raises :class:`~umbel.exceptions.SecurityError` for
+        keys and certificates that cannot be used. Until then :meth:`dumps` and :meth:`loads` refuse everything.
+        """
 
 
 class Compressor(ABC):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from umbel import signals
-from umbel.exceptions import ContentDisallowed, DecodeError, UmbelError
+from umbel.exceptions import ContentDisallowed, DecodeError, SignatureError, UmbelError
 from umbel.model import Delivery
 from umbel.protocol.tasks import normalize, parse_time
 from umbel.spi import Job, TransportCapabilities
@@ -289,6 +289,8 @@ class Admission:
         held = held_of(delivery, generation)
         if isinstance(error, ContentDisallowed):
             reason = "refused-content"
+        elif isinstance(error, SignatureError):
+            reason = "bad-signature"
         elif isinstance(error, DecodeError):
             reason = "undecodable"
         else:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from umbel import signals
 from umbel.context import Context
-from umbel.exceptions import ContentDisallowed, DecodeError, InvalidTaskError, SoftTimeLimitExceeded
+from umbel.exceptions import ContentDisallowed, DecodeError, InvalidTaskError, SignatureError, SoftTimeLimitExceeded
 from umbel.log import LogStream
 from umbel.model import Message
 from umbel.protocol.tasks import decode_body, decode_plain_body
@@ -183,6 +183,8 @@ class TaskExecutor:
         """A message that cannot become a request is parked by the worker, with the reason."""
         if isinstance(error, ContentDisallowed):
             reason = "refused-content"
+        elif isinstance(error, SignatureError):
+            reason = "bad-signature"
         elif isinstance(error, DecodeError):
             reason = "undecodable"
         elif isinstance(error, InvalidTaskError):

@@ -19,6 +19,7 @@ from umbel.exceptions import (
     DecodeError,
     InvalidTaskError,
     NotRegistered,
+    SignatureError,
     TaskRevokedError,
     Terminated,
     TimeLimitExceeded,
@@ -46,6 +47,7 @@ logger = logging.getLogger("umbel.worker.failures")
 _ERRORS: Final[Mapping[str, type[UmbelError]]] = {
     "undecodable": DecodeError,
     "refused-content": ContentDisallowed,
+    "bad-signature": SignatureError,
     "invalid": InvalidTaskError,
 }
 

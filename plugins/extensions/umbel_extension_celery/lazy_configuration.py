@@ -64,10 +64,3 @@ class LazilyConfigured(Umbel):
             self._pending.append(lambda conf: conf.add_defaults(fun))
         else:
             self._conf.add_defaults(fun)
-
-    def setup_security(self, *args: Any, **kwargs: Any) -> None:
-        """Sign and check messages. Raises ``NotImplementedError``: the serializer ``auth`` is not there yet."""
-        raise NotImplementedError(
-            "app.setup_security(): signed messages (the serializer 'auth') are not supported yet; messages are JSON "
-            "only by default, and the broker's own access control protects the queues"
-        )

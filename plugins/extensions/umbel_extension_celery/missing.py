@@ -40,8 +40,6 @@ MISSING_MODULES: Final[dict[str, str]] = {
     "celery.app.annotations": "task_annotations is a setting; what it needs is inside of umbel",
     "celery.app.autoretry": "autoretry_for is an option of tasks; what it needs is inside of umbel",
     "celery.app.builtins": "the built-in tasks (celery.chord, celery.map, ...) are made with the application",
-    "celery.app.control": "use app.control and app.control.inspect()",
-    "celery.app.events": "use app.events",
     "celery.app.routes": "use task_routes, or the hook umbel_route",
     "celery.apps.beat": "run umbel celery beat",
     "celery.apps.multi": "start each worker on its own, or by systemd",
@@ -54,7 +52,11 @@ MISSING_MODULES: Final[dict[str, str]] = {
     "celery.contrib.rdb": "use the standard library's debugger in a worker with -P solo",
     "celery.contrib.sphinx": "autodoc shows tasks as the functions that they wrap",
     "celery.contrib.testing.manager": "it belongs to Celery's own integration tests",
-    "celery.events": "use app.events, and umbel.events",
+    **{f"celery.events.{name}": "the terminal monitor is Umbel's: umbel events" for name in ("cursesmon", "dumper")},
+    **{
+        f"celery.security.{name}": "what signs is the plugin umbel_serializer_auth"
+        for name in ("certificate", "key", "serialization", "utils")
+    },
     "celery.utils.abstract": _SMALL,
     "celery.utils.annotations": _SMALL,
     "celery.utils.debug": "use tracemalloc, or umbel inspect memsample",
@@ -71,7 +73,6 @@ MISSING_MODULES: Final[dict[str, str]] = {
         f"celery.worker.consumer.{name}": "require it by name in a step ('celery.worker.consumer.tasks:Tasks')"
         for name in _CONSUMER_PARTS.split()
     },
-    "celery.worker.control": "use umbel.worker.control: control_command and inspect_command",
     "celery.worker.heartbeat": _INNER,
     "celery.worker.loops": _INNER,
     "celery.worker.pidbox": _INNER,
@@ -99,6 +100,10 @@ MISSING_NAMES: Final[dict[str, tuple[str, str]]] = {
         _COMMAND,
     ),
     "celery.contrib.testing.mocks": ("ContextMock", "use unittest.mock.MagicMock, which is a context manager"),
+    "celery.events": ("event_exchange get_exchange", "the exchange of events is made by the transport"),
+    "celery.events.event": ("event_exchange get_exchange", "the exchange of events is made by the transport"),
+    "celery.events.snapshot": ("evcam", "run umbel events --camera"),
+    "celery.events.state": ("heartbeat_expires", "a worker of app.events.State says whether it is alive"),
     "celery.platforms": (
         _PLATFORMS,
         "Umbel stays in the foreground: systemd, or another supervisor, detaches, limits and watches",

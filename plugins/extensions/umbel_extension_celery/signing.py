@@ -1,15 +1,18 @@
-"""Signed messages, which Umbel does not have yet."""
+"""Signed messages, by Celery's module."""
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
-__all__ = ["setup_security"]
+from umbel_extension_celery.current import current_app
+
+__all__ = ["disable_untrusted_serializers", "setup_security"]
 
 
-def setup_security(*_: Any, **__: Any) -> NoReturn:
-    """Raise ``NotImplementedError``, which says what protects messages meanwhile."""
-    raise NotImplementedError(
-        "setup_security(): signed messages (the serializer 'auth') are not supported yet; messages are JSON only by "
-        "default, and the broker's own access control protects the queues"
-    )
+def setup_security(*args: Any, app: Any = None, **kwargs: Any) -> None:
+    """Sign and check the messages of *app*, or of the current application: see its ``setup_security``."""
+    (current_app if app is None else app).setup_security(*args, **kwargs)
+
+
+def disable_untrusted_serializers(whitelist: Any = None) -> None:
+    """Do nothing: what is read is what ``accept_content`` names, in each application."""
