@@ -65,7 +65,7 @@ def arguments():
     unknown = set(options.scenarios) - set(scenarios.SCENARIOS)
     if unknown:
         parser.error(f"no scenario named {', '.join(sorted(unknown))}; there are: {', '.join(scenarios.SCENARIOS)}")
-    known = {name for names in peers.PEERS.values() for name in names}
+    known = {name for group in (peers.PEERS, peers.SENDERS) for names in group.values() for name in names}
     unknown = set(options.peers or ()) - known
     if unknown:
         parser.error(f"no peer named {', '.join(sorted(unknown))}; there are: {', '.join(sorted(known))}")

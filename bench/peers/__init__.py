@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import importlib
 
-__all__ = ["PEERS", "facts", "load"]
+__all__ = ["PEERS", "SENDERS", "facts", "load"]
 
 #: Who runs on which broker; ratios are told for the first.
 PEERS = {
@@ -22,6 +22,10 @@ PEERS = {
     "rabbitmq": ("umbel", "celery", "dramatiq"),
     "postgres": ("umbel", "pgqueuer"),
 }
+
+#: Who only sends, and how: beside those above where sending is measured. They have ``NAME``, ``SHARE``, ``BULK``,
+#: ``missing()`` and ``send()``.
+SENDERS = {"rabbitmq": ("umbel_window", "frames", "celery_confirmed")}
 
 
 def load(name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench import peers
 from bench.stage import each_peer
 
 TITLE = "enqueue: no-op tasks a second; CPU a task of the caller"
@@ -18,4 +19,5 @@ def measure(stage, tasks):
 
 
 def run(options, broker):
-    return each_peer(options, broker, lambda stage: measure(stage, options.tasks))
+    names = (*peers.PEERS[broker.name], *peers.SENDERS.get(broker.name, ()))
+    return each_peer(options, broker, lambda stage: measure(stage, options.tasks), names)
