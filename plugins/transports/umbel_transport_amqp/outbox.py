@@ -75,18 +75,25 @@ class Outbox:
         is kept.
         """
         deadline = time.monotonic() + timeout_s
-        with self._locked(deadline, timeout_s):
+        self._acquire(deadline, timeout_s)
+        try:
             while True:
                 try:
                     wire, publisher = self._connected(deadline)
-                    with wire.within(deadline):
+                    # Not by `within`: a context manager is a twentieth of what a single call costs.
+                    before, wire.amqp.deadline = wire.amqp.deadline, deadline
+                    try:
                         self._make_room(publisher, wire, len(publications), timeout_s)
                         self._post(publisher, publications)
+                    finally:
+                        wire.amqp.deadline = before
                     break
                 except FAILURES as error:
                     self._lose_line(error)
                     if time.monotonic() >= deadline:
                         raise OperationalError(f"cannot publish to RabbitMQ within {timeout_s:g} s: {error}") from error
+        finally:
+            self._lock.release()
         if not self._has_work.is_set():
             self._wake_keeper()
 
@@ -104,10 +111,13 @@ class Outbox:
             pause.wait(_ROUND_S if self._failures else _ROUND_S / 25)
         return self._count()
 
-    @contextlib.contextmanager
-    def _locked(self, deadline: float, timeout_s: float) -> Iterator[None]:
+    def _acquire(self, deadline: float, timeout_s: float) -> None:
         if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise OperationalError(f"cannot publish to RabbitMQ within {timeout_s:g} s: other calls wait for it")
+
+    @contextlib.contextmanager
+    def _locked(self, deadline: float, timeout_s: float) -> Iterator[None]:
+        self._acquire(deadline, timeout_s)
         try:
             yield
         finally:
@@ -130,8 +140,9 @@ class Outbox:
     def _make_room(self, publisher: Publisher, wire: Wire, count: int, timeout_s: float) -> None:
         """Wait until *count* more fit into the window; a batch that is larger goes when the window is empty."""
         most = max(0, self._most - count)
-        if len(publisher.unconfirmed) + len(self._again) > most or wire.amqp.is_blocked:
-            wire.amqp.read_ready()
+        if len(publisher.unconfirmed) + len(self._again) <= most and not wire.amqp.is_blocked:
+            return
+        wire.amqp.read_ready()
         try:
             while len(publisher.unconfirmed) + len(self._again) > most or wire.amqp.is_blocked:
                 if self._again and not publisher.unconfirmed:

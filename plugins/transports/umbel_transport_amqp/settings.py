@@ -40,7 +40,7 @@ class AmqpSettings:
     prefetch_max: int = attrs.field(default=2000, validator=attrs.validators.ge(1))
     confirm_publish: bool = True
     publisher_confirms: str = attrs.field(default="each", validator=attrs.validators.in_(("each", "window")))
-    confirm_window: int = attrs.field(default=1000, validator=attrs.validators.ge(1))
+    confirm_window: int = attrs.field(default=5000, validator=attrs.validators.ge(1))
     confirm_flush_s: float = attrs.field(default=10.0, converter=float, validator=attrs.validators.ge(0))
     consumer_timeout_s: float = attrs.field(default=604800.0, converter=float, validator=attrs.validators.ge(0))
     answer_timeout_s: float = attrs.field(default=10.0, converter=float, validator=attrs.validators.gt(0))
