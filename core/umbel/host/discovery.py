@@ -89,20 +89,37 @@ class Discovery:
 
 def _scan() -> dict[str, tuple[InstalledPlugin, ...]]:
     entry_points = importlib.metadata.entry_points()
+    sources = _Sources()
     return {
-        kind: tuple(sorted((_plugin(kind, point) for point in entry_points.select(group=group)), key=_order))
+        kind: tuple(sorted((_plugin(kind, point, sources) for point in entry_points.select(group=group)), key=_order))
         for kind, group in KINDS.items()
     }
 
 
-def _plugin(kind: str, point: importlib.metadata.EntryPoint) -> InstalledPlugin:
-    source = point.dist
+class _Sources:
+    """Names and versions of distributions. Each asking of importlib's own parses the whole metadata, readme and all."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[importlib.metadata.Distribution, tuple[str, str]]] = {}
+
+    def describe(self, source: importlib.metadata.Distribution | None) -> tuple[str, str]:
+        """Return name and version of *source*."""
+        if source is None:
+            return "unknown", "?"
+        if id(source) not in self._known:  # kept together with it, so that the number stays its own
+            metadata = source.metadata
+            self._known[id(source)] = source, (metadata["Name"], metadata["Version"])
+        return self._known[id(source)][1]
+
+
+def _plugin(kind: str, point: importlib.metadata.EntryPoint, sources: _Sources) -> InstalledPlugin:
+    distribution, version = sources.describe(point.dist)
     return InstalledPlugin(
         kind=kind,
         name=point.name,
         module=point.module,
-        distribution=source.name if source else "unknown",
-        version=source.version if source else "?",
+        distribution=distribution,
+        version=version,
         entry_point=point,
     )
 

@@ -66,12 +66,26 @@ class JobLedger:
 
     def finished(self, job_id: int, outcome: bytes) -> None:
         """Report a job's outcome."""
-        started_ns = self._running.get(job_id)
-        if started_ns is not None:
-            elapsed_ns = time.monotonic_ns() - started_ns
-            mean_ns = self._mean_ns
-            self._mean_ns = elapsed_ns if mean_ns is None else mean_ns + (elapsed_ns - mean_ns) * 0.2
-        self._end(job_id, lambda listener: listener.finished([(job_id, outcome)]))
+        self.finished_together([(job_id, outcome)])
+
+    def finished_together(self, outcomes: Sequence[tuple[int, bytes]]) -> None:
+        """Report the outcomes of jobs that ended at about the same time, (id, outcome) each, in one go."""
+        now_ns, mean_ns = time.monotonic_ns(), self._mean_ns
+        ended = []
+        for entry in outcomes:
+            self._reporting[entry[0]] = None
+            started_ns = self._running.pop(entry[0], None)
+            if started_ns is not None:
+                elapsed_ns = now_ns - started_ns
+                mean_ns = elapsed_ns if mean_ns is None else mean_ns + (elapsed_ns - mean_ns) * 0.2
+                ended.append(entry)
+        self._mean_ns = mean_ns
+        if ended:
+            self._say("a report", lambda listener: listener.finished(ended))
+        for job_id, _ in outcomes:
+            self._reporting.pop(job_id, None)
+        self._say("room_changed", _room_changed)
+        self._ring_when_idle()
 
     def lost(self, job_id: int, error: BaseException) -> None:
         """Report a job whose executor let *error* through: the nearest thing to a crash in one's own process."""

@@ -7,14 +7,11 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import redis
-import redis.exceptions
-
 from umbel.exceptions import BackendError
 from umbel.urls import mask_url
 from umbel_backend_redis.settings import RedisBackendSettings
-from umbel_library_redis import Wire
-from umbel_library_redis.dialing import ELSEWHERE, Dialer, check_version
+from umbel_library_redis import Wire, errors
+from umbel_library_redis.dialing import Dialer, check_version
 
 __all__ = ["Connections"]
 
@@ -51,33 +48,34 @@ class Connections:
         with self.lent() as connection:
             try:
                 wrong = check_version(self.call(connection, "INFO", "server"))
-            except redis.ResponseError:  # not allowed to ask
+            except errors.ResponseError:  # not allowed to ask
                 return
         if wrong:
+            self.close()
             raise BackendError(f"{self.masked}: {wrong}")
 
-    def new(self) -> Any:
+    def new(self) -> Wire:
         """Return a connection of the caller's own."""
-        return self._dialer.connect(self._connect_timeout_s)
+        return Wire(self._dialer.connect(self._connect_timeout_s))
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[Wire]:
         """Lend a connection; one that failed is thrown away, and the failure raised as ``BackendError``."""
         try:
-            connection = self._living() or Wire(self.new())
+            connection = self._living() or self.new()
             try:
                 yield connection
-            except ELSEWHERE:
+            except errors.ELSEWHERE:
                 self._hang_up(connection)
                 raise
-            except redis.ResponseError:
+            except errors.ResponseError:
                 self._give_back(connection)
                 raise
             except BaseException:
                 self._hang_up(connection)
                 raise
             self._give_back(connection)
-        except (redis.RedisError, OSError) as error:
+        except (errors.RedisError, OSError) as error:
             text = str(error) or type(error).__name__
             raise BackendError(f"cannot use the Redis result store at {self.masked}: {text}") from error
 
@@ -113,25 +111,25 @@ class Connections:
             sha = self._shas[script] = self.call(connection, "SCRIPT", "LOAD", script).decode()
         try:
             return self.call(connection, "EVALSHA", sha, len(keys), *keys, *arguments)
-        except redis.exceptions.NoScriptError:
+        except errors.NoScriptError:
             del self._shas[script]
             return self.run(connection, script, keys, arguments)
 
     def transact(self, connection: Wire, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """Run *commands* in one MULTI, in one write; raises when any of them fails."""
         connection.send([("MULTI",), *commands, ("EXEC",)])
-        failure: redis.ResponseError | None = None
+        failure: errors.ResponseError | None = None
         for _ in range(len(commands) + 1):
             try:
                 connection.read()
-            except redis.ResponseError as error:
+            except errors.ResponseError as error:
                 failure = failure or error
         try:
             answers: list[Any] = connection.read()
-        except redis.ResponseError as error:
+        except errors.ResponseError as error:
             raise failure or error from None
         for answer in answers:
-            if isinstance(answer, redis.ResponseError):
+            if isinstance(answer, errors.ResponseError):
                 raise answer
         return answers
 

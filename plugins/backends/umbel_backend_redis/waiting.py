@@ -14,9 +14,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import redis
-
 from umbel.exceptions import BackendError
+from umbel_library_redis import Wire, errors
 
 __all__ = ["Channels", "Waiter"]
 
@@ -35,10 +34,10 @@ class Waiter:
 class Channels:
     """The subscriptions of this process. Thread-safe."""
 
-    def __init__(self, connect: Callable[[], Any], masked: str) -> None:
+    def __init__(self, connect: Callable[[], Wire], masked: str) -> None:
         self._connect = connect
         self._masked = masked
-        self._connection: Any = None
+        self._connection: Wire | None = None
         self._lock = threading.RLock()
         self._reading = threading.Lock()
         self._waiters: dict[bytes, set[Waiter]] = {}
@@ -107,9 +106,8 @@ class Channels:
         try:
             if self._connection is None:
                 self._connection = self._connect()
-            connection = self._connection
-            connection.send_packed_command(connection.pack_command(command, *channels), check_health=False)
-        except (redis.RedisError, OSError) as error:
+            self._connection.send([(command, *channels)])
+        except (errors.RedisError, OSError) as error:
             self._lost()
             raise self._failure(error) from error
 
@@ -118,15 +116,15 @@ class Channels:
         if connection is None:
             raise self._failure(ConnectionError("the subscription was lost"))
         try:
-            ready, _, _ = select.select([connection._sock, self._bell_out], [], [], timeout_s)
+            ready, _, _ = select.select([connection.socket, self._bell_out], [], [], timeout_s)
             if self._bell_out in ready:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._bell_out, 4096)
-            if connection._sock in ready:
-                self._dispatch(connection.read_response())
-                while connection.can_read(timeout=0):
-                    self._dispatch(connection.read_response())
-        except (redis.RedisError, OSError, ValueError) as error:
+            if connection.socket in ready:
+                self._dispatch(connection.read())
+                while connection.has_input():
+                    self._dispatch(connection.read())
+        except (errors.RedisError, OSError, ValueError) as error:
             self._lost()
             raise self._failure(error) from error
 
@@ -149,7 +147,7 @@ class Channels:
     def _lost(self) -> None:
         with self._lock:
             if self._connection is not None:
-                self._connection.disconnect()
+                self._connection.close()
             self._connection = None
             waiters = {waiter for waiters in self._waiters.values() for waiter in waiters}
             self._waiters.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from umbel_library_redis import dialing
+from umbel_library_redis import dialing, errors
 from umbel_library_redis.wire import Wire
 
-__all__ = ["Wire", "dialing"]
+__all__ = ["Wire", "dialing", "errors"]

@@ -1,43 +1,33 @@
 """How a Redis is reached: by TCP, TLS or a Unix socket, as the master that sentinels name, as the node of a cluster.
 
-Whatever the way, what comes out is one plain connection of redis-py to one server: who that server is, is asked anew each time.
+Whatever the way, what comes out is one plain connection to one server: who that server is, is asked anew each time. It is made
+here where that is simple (no TLS, no options in the URL), else by redis-py, which is imported for that alone.
 """
 
 from __future__ import annotations
 
-import ssl
+import binascii
 import time
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import attrs
-import redis
-import redis.connection
-import redis.crc
-import redis.exceptions
-import redis.sentinel
 
 from umbel.exceptions import ImproperlyConfigured
 from umbel.urls import mask_url, parse_url, split_urls
+from umbel_library_redis import errors
+from umbel_library_redis.wire import DIRECT, Wire
 
-__all__ = ["ELSEWHERE", "Dialer", "check_version", "database_of", "identity_of"]
+__all__ = ["Dialer", "check_version", "database_of", "identity_of"]
 
-#: Answers of a server that is not, or no longer, the one to talk to: hang up, and ask again who is.
-ELSEWHERE: Final = (
-    redis.exceptions.AskError,  # and MovedError
-    redis.exceptions.ClusterDownError,
-    redis.exceptions.TryAgainError,
-    redis.exceptions.ReadOnlyError,
-)
 _OLDEST: Final = (6, 2)
 _SOCKET: Final = "redis+socket://"
 _SENTINEL: Final = "sentinel"
 _PORTS: Final = {_SENTINEL: 26379}
-_VERIFYING: Final = {
-    **{f"CERT_{mode}": ssl.VerifyMode[f"CERT_{mode}"] for mode in ("NONE", "OPTIONAL", "REQUIRED")},
-    **{mode.lower(): ssl.VerifyMode[f"CERT_{mode}"] for mode in ("NONE", "OPTIONAL", "REQUIRED")},
-}
+_SLOTS: Final = 16384
+#: What may stand behind the question mark of a URL that needs no redis-py.
+_SIMPLE: Final = frozenset({"db", "virtual_host"})
 
 
 def _plain_url(url: str) -> str:
@@ -84,19 +74,30 @@ def identity_of(url: str, master_name: str | None, key_prefix: str) -> str:
 
 
 def _slot_of(key_prefix: str) -> int:
-    return int(redis.crc.key_slot(key_prefix.encode()))
+    """Return the slot of the keys that begin so: the CRC of what stands in the first pair of braces, if anything does."""
+    key = key_prefix.encode()
+    _, opened, rest = key.partition(b"{")
+    tag, closed, _ = rest.partition(b"}")
+    return binascii.crc_hqx(tag if opened and closed and tag else key, 0) % _SLOTS
 
 
 def _tls_options(given: Any, query: Mapping[str, Any]) -> dict[str, Any]:
     """Return redis-py's options for TLS; *given* is Celery's ``broker_use_ssl`` or ``redis_backend_use_ssl``."""
+    import ssl  # where TLS is used alone
+
+    verifying = {
+        spelling: ssl.VerifyMode[f"CERT_{mode}"]
+        for mode in ("NONE", "OPTIONAL", "REQUIRED")
+        for spelling in (f"CERT_{mode}", mode.lower())
+    }
     named = dict(given) if isinstance(given, Mapping) else {}
     named = {name if name.startswith("ssl_") else f"ssl_{name}": value for name, value in named.items()}
     options = {"ssl_check_hostname": True, **named, **query}
     mode = options.get("ssl_cert_reqs", "required")
     if isinstance(mode, str):
-        if mode not in _VERIFYING:
-            raise ImproperlyConfigured(f"expected ssl_cert_reqs to be one of {', '.join(_VERIFYING)}, got {mode!r}")
-        mode = _VERIFYING[mode]
+        if mode not in verifying:
+            raise ImproperlyConfigured(f"expected ssl_cert_reqs to be one of {', '.join(verifying)}, got {mode!r}")
+        mode = verifying[mode]
     options["ssl_cert_reqs"] = ssl.CERT_NONE if mode is None else mode
     if isinstance(options["ssl_check_hostname"], str):
         options["ssl_check_hostname"] = options["ssl_check_hostname"].lower() not in ("false", "0", "no")
@@ -126,7 +127,8 @@ class Dialer:
         self._master_name = master_name or ""
         self._sentinel_kwargs = sentinel_kwargs
         self._key_prefix = key_prefix
-        database_of(url)
+        self._database = database_of(url)
+        self._is_path = self._scheme == "redis+socket"
         self._kind, self._options = self._understood(_plain_url(url), dict(options), tls)
         if self._scheme == _SENTINEL and not master_name:
             raise ImproperlyConfigured(
@@ -134,9 +136,17 @@ class Dialer:
                 "result_backend_transport_options) = {'master_name': '...'}"
             )
         if self._scheme.endswith("+cluster"):
-            self._check_cluster(database_of(url))
+            self._check_cluster(self._database)
 
     def _understood(self, plain: str, options: dict[str, Any], tls: Any) -> tuple[Any, dict[str, Any]]:
+        if DIRECT is not None and not tls:
+            named = self._simple(plain)
+            if named is not None:
+                if "path" in named:
+                    options.pop("socket_keepalive", None)
+                return DIRECT, {**options, **named}
+        import redis.connection  # heavy, and for what is not simple alone
+
         try:
             named = dict(redis.connection.parse_url(plain))
         except ValueError as error:
@@ -155,6 +165,23 @@ class Dialer:
             )
         return kind, {**options, **named}
 
+    def _simple(self, plain: str) -> dict[str, Any] | None:
+        """Return what the URL says, where it says nothing that needs redis-py."""
+        parts = urlsplit(plain)
+        if parts.scheme == "rediss" or not _SIMPLE.issuperset(parse_qs(parts.query)):
+            return None
+        try:
+            port = parts.port
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{self.masked}: {error}") from error
+        named: dict[str, Any] = {"db": self._database}
+        if parts.username or parts.password:
+            named["username"] = unquote(parts.username) if parts.username else None
+            named["password"] = unquote(parts.password) if parts.password else None
+        if parts.scheme == "unix":
+            return {**named, "path": unquote(parts.path)}
+        return {**named, "host": unquote(parts.hostname or "localhost"), "port": port or 6379}
+
     def _check_cluster(self, database: int) -> None:
         tag = self._key_prefix.partition("{")[2].partition("}")
         if not (tag[0] and tag[1]):
@@ -169,9 +196,9 @@ class Dialer:
     # -- connecting -----------------------------------------------------------------------------------------------
 
     def connect(self, timeout_s: float) -> Any:
-        """Return a new connection, made within *timeout_s* for each address that is tried. Raises redis-py's errors."""
+        """Return a new connection, made within *timeout_s* for each address that is tried. Raises ``RedisError``."""
         options = dict(self._options)
-        if self._kind is not redis.UnixDomainSocketConnection:
+        if not self._is_path:
             options["socket_connect_timeout"] = min(timeout_s, options.get("socket_connect_timeout") or timeout_s)
         if self._scheme == _SENTINEL:
             options["host"], options["port"] = self._find_master(timeout_s)
@@ -185,21 +212,26 @@ class Dialer:
             # The greeting (TLS, AUTH, SELECT) is bounded as the connecting is; afterwards what was set holds.
             patience = connection.socket_timeout
             connection.socket_timeout = min(timeout_s, patience or timeout_s)
-            connection.connect()
+            with errors.driver_errors():
+                connection.connect()
             connection.socket_timeout = patience
             connection._sock.settimeout(patience)
-            connection._parser.on_connect(connection)  # it keeps a time-out of its own
+            if self._kind is not DIRECT:
+                connection._parser.on_connect(connection)  # it keeps a time-out of its own
         except BaseException:
             connection.disconnect()
             raise
         return connection
 
     def _find_master(self, timeout_s: float) -> tuple[str, int]:
+        import redis.sentinel  # heavy, and for this alone
+
         patience = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
         asking = {**patience, **(self._sentinel_kwargs or {})}
         sentinel: Any = redis.sentinel.Sentinel(self._addresses, sentinel_kwargs=asking)
         try:
-            host, port = sentinel.discover_master(self._master_name)
+            with errors.driver_errors():
+                host, port = sentinel.discover_master(self._master_name)
         finally:
             for client in sentinel.sentinels:
                 client.close()
@@ -208,24 +240,23 @@ class Dialer:
     def _find_node(self, options: Mapping[str, Any], timeout_s: float) -> tuple[str, int]:
         """Ask one node after another which of them has the slot of our keys."""
         slot = _slot_of(self._key_prefix)
-        failure: Exception = redis.ConnectionError("no node of the cluster was named")
+        failure: Exception = errors.ConnectionError("no node of the cluster was named")
         deadline = time.monotonic() + timeout_s
         for host, port in self._addresses:
             try:
                 left_s = max(0.05, deadline - time.monotonic())
                 connection = self._connected({**options, "host": host, "port": port}, left_s)
                 try:
-                    connection.send_command("CLUSTER", "SLOTS", check_health=False)
-                    ranges = connection.read_response()
+                    ranges = Wire(connection).call("CLUSTER", "SLOTS")
                 finally:
                     connection.disconnect()
-            except (redis.RedisError, OSError) as error:
+            except (errors.RedisError, OSError) as error:
                 failure = error
                 continue
             for first, last, master, *_ in ranges:
                 if first <= slot <= last:
                     return (master[0].decode() if master[0] else host), int(master[1])
-            failure = redis.ConnectionError(f"no node has the slot {slot} of our keys: the cluster is not complete")
+            failure = errors.ConnectionError(f"no node has the slot {slot} of our keys: the cluster is not complete")
         raise failure
 
 

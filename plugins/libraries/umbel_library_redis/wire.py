@@ -1,4 +1,4 @@
-"""Commands and answers on a connection that redis-py has opened, straight through hiredis and the socket.
+"""Commands and answers on an open connection, straight through hiredis and the socket.
 
 Packing, sending and reading in redis-py's ``Connection`` cost twice what the two of them do; see
 ``docs/explanation/speed.md``. Where hiredis is missing its own methods are used.
@@ -12,15 +12,19 @@ import select
 from collections.abc import Sequence
 from typing import Any, Final
 
-import redis
-import redis.connection
-import redis.exceptions
+from umbel_library_redis import errors
 
 _hiredis: Any = None
+#: The class of connections that need no redis-py; ``None`` without hiredis.
+DIRECT: Any = None
 with contextlib.suppress(ImportError):  # only slower without
     import hiredis as _hiredis
 
-__all__ = ["Wire"]
+    from umbel_library_redis import direct
+
+    DIRECT = direct.Direct
+
+__all__ = ["DIRECT", "Wire"]
 
 _RECEIVE_BYTES: Final = 128 * 1024
 _CLOSED: Final = "Connection closed by server."
@@ -29,10 +33,10 @@ _MORE: Final = ()
 
 
 class Wire:
-    """A connection of redis-py's that is spoken on here alone, by one thread at a time.
+    """A connection that is spoken on here alone, by one thread at a time.
 
-    Every method raises what the driver does: ``redis.RedisError`` (``ResponseError`` for a refusal, after which the
-    connection is as good as before) and ``OSError``.
+    Every method raises ``RedisError`` of :mod:`umbel_library_redis.errors` (``ResponseError`` for a refusal, after which
+    the connection is as good as before) and ``OSError``.
     """
 
     def __init__(self, connection: Any) -> None:
@@ -49,8 +53,8 @@ class Wire:
         self._timeout_s = math.inf if before is None else before
         if _hiredis is not None:
             self._reader = _hiredis.Reader(
-                protocolError=redis.exceptions.InvalidResponse,
-                replyError=redis.connection.DefaultParser.parse_error,
+                protocolError=errors.InvalidResponse,
+                replyError=errors.as_error,
                 notEnoughData=_MORE,
             )
         return socket
@@ -66,7 +70,8 @@ class Wire:
         """Send one command and return its answer."""
         sock = self.socket or self._reconnect()
         if self._reader is None:
-            self._connection.send_packed_command(self._connection.pack_command(*command), check_health=False)
+            with errors.driver_errors():
+                self._connection.send_packed_command(self._connection.pack_command(*command), check_health=False)
         else:
             sock.sendall(_hiredis.pack_command(command))
         return self.read()
@@ -75,13 +80,15 @@ class Wire:
         """Send *commands* in one write; as many answers are to be read then."""
         sock = self.socket or self._reconnect()
         if self._reader is None:
-            self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
+            with errors.driver_errors():
+                self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
         else:
             sock.sendall(b"".join([_hiredis.pack_command(tuple(command)) for command in commands]))
 
     def _reconnect(self) -> Any:
         """Connect anew, as the driver does by itself: who was cut off may still give back what he holds."""
-        self._connection.connect()
+        with errors.driver_errors():
+            self._connection.connect()
         self.socket = self._take_over()
         return self.socket
 
@@ -89,14 +96,15 @@ class Wire:
         """Return the next answer or pushed message."""
         reader = self._reader
         if reader is None:
-            return self._connection.read_response()
+            with errors.driver_errors():
+                return self._connection.read_response()
         answer = reader.gets()
         while answer is _MORE:
             if self.socket is None:
-                raise redis.ConnectionError(_CLOSED)
+                raise errors.ConnectionError(_CLOSED)
             size = self.socket.recv_into(self._buffer)
             if not size:
-                raise redis.ConnectionError(_CLOSED)
+                raise errors.ConnectionError(_CLOSED)
             reader.feed(self._buffer, 0, size)
             answer = reader.gets()
         if isinstance(answer, Exception):
@@ -107,13 +115,14 @@ class Wire:
         """Say whether :meth:`read` has something to read at once, be it the end of the connection."""
         if self._reader is None:
             try:
-                return bool(self._connection.can_read(timeout=0))
-            except redis.ConnectionError:
+                with errors.driver_errors():
+                    return bool(self._connection.can_read(timeout=0))
+            except errors.ConnectionError:
                 return True
         if self._reader.has_data():
             return True
         if self.socket is None:
-            raise redis.ConnectionError(_CLOSED)
+            raise errors.ConnectionError(_CLOSED)
         if getattr(self.socket, "pending", int)():  # decrypted already
             return True
         waiting = select.poll()

@@ -34,6 +34,7 @@ class AsyncioPool(Pool):
         self._jobs: deque[Job] = deque()
         self._threads = DaemonThreads()
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._outcomes: list[tuple[int, bytes]] = []
         self._active = 0
         self._is_woken = False
         self._executor: Executor | None = None
@@ -156,7 +157,7 @@ class AsyncioPool(Pool):
 
     async def _await(self, executor: Executor, job: Job) -> None:
         try:
-            self._ledger.finished(job.id, await executor.execute_async(job.payload))
+            self._finished(job.id, await executor.execute_async(job.payload))
         except asyncio.CancelledError as error:
             self._ledger.lost(job.id, error) if self._ledger.is_running(job.id) else None
         except BaseException as error:  # a crash, but there is no process to die of it
@@ -165,8 +166,18 @@ class AsyncioPool(Pool):
             self._tasks.pop(job.id, None)
             self._free()
 
+    def _finished(self, job_id: int, outcome: bytes) -> None:
+        """Report an outcome in the next turn of the loop, with those of the other coroutines that end in this one."""
+        if not self._outcomes:
+            asyncio.get_running_loop().call_soon(self._report)
+        self._outcomes.append((job_id, outcome))
+
+    def _report(self) -> None:
+        outcomes, self._outcomes = self._outcomes, []
+        self._ledger.finished_together(outcomes)
+
     def _end(self, job_id: int, task: asyncio.Task[None], report: Any) -> None:
-        if self._ledger.is_running(job_id):
+        if job_id in self._tasks and self._ledger.is_running(job_id):
             report()
             task.cancel()
 

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import attrs
-import redis
 
 from umbel.model import Delivery, Queue, Settlement
 from umbel.spi import Consumer
+from umbel_library_redis import errors
 from umbel_transport_redis.broadcast import Subscription
 from umbel_transport_redis.envelope import decode, redelivered
 from umbel_transport_redis.link import Link
@@ -144,7 +144,7 @@ class RedisConsumer(Consumer):
             listener = self._changes.ask("CLIENT", "ID")
             self._link.ask("CLIENT", "TRACKING", "ON", "REDIRECT", listener, "NOLOOP")
             self._changes.ask("SUBSCRIBE", "__redis__:invalidate")
-        except redis.ResponseError:  # an old server, a proxy, an ACL: then look every now and then
+        except errors.ResponseError:  # an old server, a proxy, an ACL: then look every now and then
             self._changes.close()
             self._changes = None
 

@@ -1,7 +1,7 @@
 """One connection to a Redis server, used by one thread, with the driver's errors turned into ours.
 
-redis-py connects; what is said then goes past it (:mod:`umbel_library_redis.wire`), since its client costs about 50 µs a
-command, and its connection half of that.
+What is said goes past redis-py (:mod:`umbel_library_redis.wire`), since its client costs about 50 µs a command, and its
+connection half of that.
 """
 
 from __future__ import annotations
@@ -10,13 +10,10 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import redis
-import redis.exceptions
-
 from umbel.exceptions import OperationalError, TransportError
 from umbel.urls import mask_url
-from umbel_library_redis import Wire
-from umbel_library_redis.dialing import ELSEWHERE, Dialer, check_version
+from umbel_library_redis import Wire, errors
+from umbel_library_redis.dialing import Dialer, check_version
 from umbel_transport_redis.settings import RedisTransportSettings
 
 __all__ = ["Link"]
@@ -51,14 +48,14 @@ class Link:
         dialer = _dialer(url, settings)
         try:
             self._wire = Wire(dialer.connect(timeout_s))
-        except (redis.RedisError, OSError) as error:
+        except (errors.RedisError, OSError) as error:
             raise self._translated(error, "connect to") from error
 
     def check_server(self) -> None:
         """Raise ``OperationalError`` for a server that is too old for our scripts."""
         try:
             wrong = check_version(self.ask("INFO", "server"))
-        except redis.ResponseError:  # not allowed to ask
+        except errors.ResponseError:  # not allowed to ask
             return
         if wrong:
             self.close()
@@ -85,18 +82,18 @@ class Link:
         """Send one command and return its answer."""
         try:
             return self.ask(*command)
-        except redis.ResponseError as error:
+        except errors.ResponseError as error:
             raise self._translated(error, "run a command on") from error
 
     def ask(self, *command: Any) -> Any:
         """Send one command and return its answer; a refusal is raised as the driver's ``ResponseError``."""
         try:
             return self._wire.call(*command)
-        except redis.ResponseError as error:
-            if isinstance(error, ELSEWHERE):
+        except errors.ResponseError as error:
+            if isinstance(error, errors.ELSEWHERE):
                 raise self._translated(error, "talk to") from error
             raise
-        except (redis.RedisError, OSError) as error:
+        except (errors.RedisError, OSError) as error:
             self.close()
             raise self._translated(error, "talk to") from error
 
@@ -105,14 +102,14 @@ class Link:
         try:
             self._wire.send(commands)
             answers: list[Any] = []
-            failure: redis.ResponseError | None = None
+            failure: errors.ResponseError | None = None
             for _ in commands:
                 try:
                     answers.append(self._wire.read())
-                except redis.ResponseError as error:
+                except errors.ResponseError as error:
                     failure = failure or error
                     answers.append(None)
-        except (redis.RedisError, OSError) as error:
+        except (errors.RedisError, OSError) as error:
             self.close()
             raise self._translated(error, "talk to") from error
         if failure is not None:
@@ -126,17 +123,17 @@ class Link:
             sha = self._shas[script] = self.call("SCRIPT", "LOAD", script).decode()
         try:
             return self.ask("EVALSHA", sha, len(keys), *keys, *arguments)
-        except redis.exceptions.NoScriptError:
+        except errors.NoScriptError:
             del self._shas[script]
             return self.run(script, keys, arguments)
-        except redis.ResponseError as error:
+        except errors.ResponseError as error:
             raise self._translated(error, "run a script on") from error
 
     def read(self) -> Any:
         """Read one pushed message (of a subscription) that is known to have arrived."""
         try:
             return self._wire.read()
-        except (redis.RedisError, OSError) as error:
+        except (errors.RedisError, OSError) as error:
             self.close()
             raise self._translated(error, "listen to") from error
 
@@ -144,7 +141,7 @@ class Link:
         """Say whether a pushed message can be read without waiting."""
         try:
             return self._wire.has_input()
-        except (redis.RedisError, OSError) as error:
+        except (errors.RedisError, OSError) as error:
             self.close()
             raise self._translated(error, "listen to") from error
 
@@ -154,18 +151,15 @@ class Link:
 
     def _translated(self, error: Exception, doing: str) -> Exception:
         text = str(error) or type(error).__name__
-        if isinstance(error, ELSEWHERE):
+        if isinstance(error, errors.ELSEWHERE):
             self.close()
             text += "; it is not, or no longer, the one to write to"
-        if isinstance(error, redis.AuthenticationError):
+        if isinstance(error, errors.AuthenticationError):
             text += "; check the user name and password in the URL"
-        if isinstance(error, redis.exceptions.OutOfMemoryError | redis.exceptions.ReadOnlyError | redis.ResponseError):
+        if isinstance(error, errors.OutOfMemoryError | errors.ReadOnlyError | errors.ResponseError):
             refused = (
-                isinstance(error, redis.exceptions.OutOfMemoryError)
-                or "OOM" in text
-                or "MISCONF" in text
-                or "LOADING" in text
+                isinstance(error, errors.OutOfMemoryError) or "OOM" in text or "MISCONF" in text or "LOADING" in text
             )
-            if not (refused or isinstance(error, (redis.ConnectionError, *ELSEWHERE))):
+            if not (refused or isinstance(error, (errors.ConnectionError, *errors.ELSEWHERE))):
                 return TransportError(f"the Redis server at {self._masked} refused a command: {text}")
         return OperationalError(f"cannot {doing} the Redis server at {self._masked}: {text}")
