@@ -6,9 +6,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import redis
+import redis.connection
+import redis.crc
+import redis.exceptions
 
 from umbel.exceptions import ImproperlyConfigured
 from umbel.testing.servers import MissingProgram, RedisServer
@@ -16,7 +20,12 @@ from umbel_library_redis import Wire, errors
 from umbel_library_redis.dialing import Dialer, identity_of
 from umbel_library_redis.direct import Direct
 
-_OPTIONS = {"socket_timeout": 5.0, "socket_connect_timeout": 5.0, "socket_keepalive": True, "protocol": 2}
+_OPTIONS: dict[str, Any] = {
+    "socket_timeout": 5.0,
+    "socket_connect_timeout": 5.0,
+    "socket_keepalive": True,
+    "protocol": 2,
+}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +64,8 @@ def test_refusals_are_told_apart_as_redis_py_does(answer: str, kind: type[Except
     error = errors.as_error(answer)
     assert isinstance(error, kind)
     assert str(error) == text
-    theirs = redis.connection.DefaultParser.parse_error(answer)
+    parser: Any = redis.connection.DefaultParser
+    theirs = parser.parse_error(answer)
     assert type(theirs).__name__ in (type(error).__name__, "MovedError")
 
 
