@@ -31,7 +31,7 @@ demo: $(VENV)/.installed  ## count the words of the standard library, with a wor
 	$(RUN) examples/wordcount
 
 test: $(VENV)/.developed  ## set up what the tests need, and run all of them
-	$(RUN) -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+	$(RUN) -m pytest -n $(WORKERS) --dist loadscope $(TESTS)
 
 check: lint types architecture test docs  ## format, lint, types, architecture, tests, docs
 
