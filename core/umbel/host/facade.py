@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from umbel.exceptions import PluginError, PluginNotFound
 from umbel.host.discovery import Discovery, InstalledPlugin
@@ -135,8 +135,7 @@ class Host:
             if answer is not None:
                 if not callable(answer):
                     raise PluginError(f"{plugin}: expected umbel_surround_task to return a function, got {answer!r}")
-                surround: Callable[[Any, Callable[[], bytes]], bytes] = answer
-                return surround
+                return cast("Callable[[Any, Callable[[], bytes]], bytes]", answer)
         return None
 
     def worker_steps(self, app: Any) -> Sequence[type[Any]]:

@@ -144,11 +144,6 @@ class Celery(LazilyConfigured):
 
     WorkController = Worker
 
-    @property
-    def ResultSet(self) -> Any:  # noqa: N802 - Celery's name
-        """Makes a set of results of this application."""
-        return super().ResultSet
-
     def set_current(self) -> None:
         """Make this the current application."""
         from umbel.current import set_current  # beside its only use
@@ -213,12 +208,10 @@ class Celery(LazilyConfigured):
         force: bool = False,
     ) -> None:
         """Import the task modules of *packages*; for ``None`` those of the framework (Django's installed apps)."""
-        if packages is None:
+        super().autodiscover_tasks(self._framework_packages if packages is None else packages, related_name, force)
 
-            def packages() -> Iterable[str]:
-                return [name for fixup in self.fixups for name in fixup.autodiscover_tasks()]
-
-        super().autodiscover_tasks(packages, related_name, force)
+    def _framework_packages(self) -> Iterable[str]:
+        return [name for fixup in self.fixups for name in fixup.autodiscover_tasks()]
 
     def import_modules(self) -> None:
         """Import ``imports`` and ``include``, what was to be discovered, and what the loader brings."""

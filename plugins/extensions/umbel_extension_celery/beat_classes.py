@@ -255,8 +255,6 @@ class PersistentScheduler(Scheduler):
         """Replace the entries."""
         self._store["entries"] = schedule
 
-    schedule = property(get_schedule, set_schedule)
-
     def sync(self) -> None:
         """Write the file."""
         if self._store is not None:

@@ -34,7 +34,7 @@ class Proxy:
         return local(*_get(self, "_Proxy__args"), **_get(self, "_Proxy__kwargs"))
 
     @property  # type: ignore[misc]
-    def __class__(self) -> Any:
+    def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride, reportIncompatibleMethodOverride]
         return self._get_current_object().__class__
 
     def __getattr__(self, name: str) -> Any:

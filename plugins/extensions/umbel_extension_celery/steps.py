@@ -80,7 +80,7 @@ class Step(WorkerStep):
     def __init__(self, parent: Any, **_: Any) -> None:
         super().__init__(parent)
 
-    def include_if(self, parent: Any) -> bool:
+    def include_if(self, worker: Any) -> bool:
         """Say whether the step takes part."""
         return self.enabled
 
@@ -98,7 +98,7 @@ class Step(WorkerStep):
     def close(self, parent: Any) -> None:
         """Called before the worker stops; for subclasses."""
 
-    def info(self, obj: Any) -> Mapping[str, Any]:
+    def info(self, worker: Any) -> Mapping[str, Any]:
         """Return figures for ``inspect stats``; for subclasses."""
         return {}
 
@@ -119,17 +119,17 @@ class StartStopStep(Step):
 
             cls.create = create  # type: ignore[assignment, method-assign]
 
-    def start(self, parent: Any) -> None:
+    def start(self, worker: Any) -> None:
         """Start what was created."""
         if self.obj is not None:
             self.obj.start()
 
-    def stop(self, parent: Any) -> None:
+    def stop(self, worker: Any) -> None:
         """Stop what was created."""
         if self.obj is not None:
             self.obj.stop()
 
-    def terminate(self, parent: Any) -> None:
+    def terminate(self, worker: Any) -> None:
         """End what was created, at once where it can."""
         if self.obj is not None:
             getattr(self.obj, "terminate", self.obj.stop)()
@@ -150,9 +150,9 @@ class ConsumerStep(StartStopStep):
         """Return the consumers, on *channel*."""
         raise NotImplementedError(f"{type(self).__name__} must define get_consumers()")
 
-    def start(self, c: Any) -> None:
+    def start(self, worker: Any) -> None:
         """Consume, in a thread with a connection of its own, until :meth:`stop`."""
-        self._thread = threading.Thread(target=self._run, args=(c,), name=f"umbel-{self.alias}", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(worker,), name=f"umbel-{self.alias}", daemon=True)
         self._thread.start()
 
     def _run(self, c: Any) -> None:
@@ -174,7 +174,7 @@ class ConsumerStep(StartStopStep):
                 with contextlib.suppress(TimeoutError):  # nothing came
                     connection.drain_events(timeout=0.5)
 
-    def stop(self, c: Any) -> None:
+    def stop(self, worker: Any) -> None:
         """Consume no more; what was not acknowledged goes back."""
         self._stopping.set()
         if self._thread is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from umbel.signals import *
-from umbel.signals import SIGNALS
+from umbel.signals import SIGNALS as _SIGNALS
 
-__all__ = [*SIGNALS]
+globals().update(_SIGNALS)
+
+__all__ = [*_SIGNALS]

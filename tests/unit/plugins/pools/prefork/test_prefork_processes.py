@@ -58,6 +58,7 @@ def test_another_server_takes_over_from_a_dead_one(gate: Gate) -> None:
 
 def test_a_substitute_that_dies_is_replaced() -> None:
     with started() as running:
+        before = running.pool.describe()
         for _ in range(2):
             running.ears.until(lambda: bool(running.pool.describe()["substitute"]))
             before = running.pool.describe()
