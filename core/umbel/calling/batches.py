@@ -139,7 +139,8 @@ class Alike:
 def _likeness(
     destination: Destination, publication: Publication, built: TaskCall
 ) -> tuple[Destination, Publication, str, Any, bool]:
-    embed = {"callbacks": built.callbacks, "errbacks": built.errbacks, "chain": built.chain, "chord": built.chord}
+    chain = None if built.chain is None else list(built.chain)
+    embed = {"callbacks": built.callbacks, "errbacks": built.errbacks, "chain": chain, "chord": built.chord}
     is_root = publication.message.headers["root_id"] == built.task_id
     return destination, publication, built.serializer, embed, is_root
 

@@ -18,7 +18,7 @@ from umbel.canvas.references import is_reference
 from umbel.canvas.unreached import steps_end
 from umbel.context import ERRBACK_HEADER, Context
 from umbel.exceptions import BackendError, EncodeError, Reject, WorkflowLostError
-from umbel.model import Commit, Publication
+from umbel.model import Commit, PlainSteps, Publication
 from umbel.protocol.exceptions import exception_to_wire
 from umbel.protocol.reprs import saferepr
 from umbel.states import FAILURE, SUCCESS
@@ -72,6 +72,8 @@ def _after_success(app: Umbel, request: Context, result: object) -> Commit:
     except BackendError as error:
         raise Reject(f"the next step cannot be read: {error}", requeue=True) from error
     else:
+        if type(request.chain) is PlainSteps and not is_reference(request.chain[-1]):
+            rest = PlainSteps(rest)  # they go on as they came
         ended.publications += _send_next(app, request, following, result, rest, "chain")
     return ended
 

@@ -11,6 +11,15 @@ import attrs
 __all__ = ["TaskCall"]
 
 
+class PlainSteps(list[Any]):
+    """Steps of a chain that hold plain data alone (:meth:`umbel.spi.Serializer.dumps_plain`), as they came in a message.
+
+    They may be many, and are handed on from step to step: who knows that they are plain can write them quickly.
+    """
+
+    __slots__ = ()
+
+
 @attrs.define(eq=False)
 class TaskCall:
     """One call of one task, with its times absolute and its route still open.

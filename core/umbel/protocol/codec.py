@@ -5,7 +5,7 @@ Everything that arrives goes through :meth:`Codec.loads`, which is where ``accep
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
 from umbel.exceptions import ContentDisallowed, DecodeError, EncodeError, PluginError, SecurityError
@@ -68,6 +68,22 @@ class Codec:
             return self._reader(content_type).dumps_plain(value), content_type, encoding
         except Exception as error:
             raise EncodeError(f"cannot encode as {serializer}: {safestr(error)}; got {saferepr(value, 200)}") from error
+
+    def dumps_beside(
+        self, values: Sequence[Any], name: str, plain: Sequence[Any], serializer: str
+    ) -> tuple[bytes, str, str]:
+        """Like :meth:`dumps`, for what :meth:`umbel.spi.Serializer.dumps_beside` describes."""
+        _, content_type, encoding = self._writers.get(serializer) or self._writer(serializer)
+        try:
+            return self._reader(content_type).dumps_beside(values, name, plain), content_type, encoding
+        except Exception as error:
+            raise EncodeError(
+                f"cannot encode as {serializer}: {safestr(error)}; got {saferepr(values, 200)}"
+            ) from error
+
+    def holds_plain(self, data: bytes, content_type: str) -> bool:
+        """Say whether what was read from *data* is plain data (:meth:`umbel.spi.Serializer.holds_plain`)."""
+        return self._reader(content_type).holds_plain(data)
 
     def dumps_as(self, value: Any, content_type: str) -> bytes:
         """Return *value* as bytes of *content_type*. Raises :class:`~umbel.exceptions.EncodeError`."""

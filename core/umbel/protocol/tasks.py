@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any, Final
 
 from umbel.exceptions import DecodeError, EncodeError, InvalidTaskError
-from umbel.model import Message, TaskCall
+from umbel.model import Message, PlainSteps, TaskCall
 from umbel.protocol.codec import Codec
 from umbel.protocol.reprs import MAX_LENGTH, MAX_LEVELS, saferepr
 
@@ -39,6 +39,8 @@ _DEFAULTS: Final[dict[str, Any]] = {
 #: The values of a complete set; ``KeyError`` for an incomplete one.
 _values = itemgetter("retries", "timelimit", "task", "id", "root_id", "stamps", *_DEFAULTS)
 _NO_LIMITS: Final = [None, None]
+#: From so many steps on it pays to know whether they are plain.
+_MANY_STEPS: Final = 4
 _EMBED: Final[dict[str, Any]] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
@@ -64,13 +66,7 @@ def encode_task(
     task_id = call.task_id
     if protocol == 2:
         headers = _headers(call, args, kwargs, origin, maxlevels)
-        embed = {
-            "callbacks": call.callbacks,
-            "errbacks": call.errbacks,
-            "chain": call.chain,
-            "chord": call.chord,
-        }
-        body, content_type, encoding = codec.dumps((args, kwargs, embed), call.serializer)
+        body, content_type, encoding = _body(call, args, kwargs, codec)
     elif protocol == 1:
         headers = {}
         body, content_type, encoding = codec.dumps(_protocol_1_body(call, args, kwargs), call.serializer)
@@ -135,6 +131,15 @@ def _headers(
         "stamped_headers": None if call.stamped_headers is None else list(call.stamped_headers),
         "stamps": {name: stamps[name] for name in call.stamped_headers or () if name in stamps} if stamps else {},
     }
+
+
+def _body(call: TaskCall, args: Sequence[Any], kwargs: dict[str, Any], codec: Codec) -> tuple[bytes, str, str]:
+    chain = call.chain
+    if type(chain) is PlainSteps:
+        embed = {"callbacks": call.callbacks, "errbacks": call.errbacks, "chord": call.chord}
+        return codec.dumps_beside((args, kwargs, embed), "chain", chain, call.serializer)
+    embed = {"callbacks": call.callbacks, "errbacks": call.errbacks, "chain": chain, "chord": call.chord}
+    return codec.dumps((args, kwargs, embed), call.serializer)
 
 
 def _protocol_1_body(call: TaskCall, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -334,6 +339,9 @@ def decode_plain_body(
         embed = _checked_mapping(embed, "embed")
     if not ("chord" in embed and "chain" in embed and "callbacks" in embed and "errbacks" in embed):
         embed = {**_EMBED, **embed}
+    chain = embed["chain"]
+    if type(chain) is list and len(chain) >= _MANY_STEPS and codec.holds_plain(data, content_type):
+        embed["chain"] = PlainSteps(chain)
     return args, kwargs, embed
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import attrs
@@ -32,6 +32,19 @@ class Serializer(ABC):
         in dicts with texts as keys. May write it otherwise than :meth:`dumps`, if that is quicker.
         """
         return self.dumps(value)
+
+    def dumps_beside(self, values: Sequence[Any], name: str, plain: Sequence[Any]) -> bytes:
+        """Encode *values*, a list that ends with a dict, as if that dict had *plain* under *name* too.
+
+        *plain* is plain data, as in :meth:`dumps_plain`, and may be long: this may write it otherwise than :meth:`dumps`,
+        if that is quicker.
+        """
+        *others, last = values
+        return self.dumps([*others, {**last, name: list(plain)}])
+
+    def holds_plain(self, data: bytes) -> bool:
+        """Say whether what *data* hold, which :meth:`loads` has read, is plain data; false where it is hard to say."""
+        return False
 
     @abstractmethod
     def loads(self, data: bytes) -> Any:

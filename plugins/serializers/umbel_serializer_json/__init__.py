@@ -108,6 +108,14 @@ _LONG_NUMBER: Final = b"9" * 19
 _AS_NINES: Final = bytes(ord("9") if chr(byte).isdigit() and byte < 128 else 0 for byte in range(256))
 
 
+#: Dates, signatures and other objects that have come among plain data are refused, not written by rules of orjson's own.
+_STRICT: Final = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+
+
+def _has_no_marks(data: bytes) -> bool:
+    return b"__type__" not in data and not (b"\\" in data and _hides_mark(data))
+
+
 class JsonSerializer(Serializer):
     """JSON as kombu writes it."""
 
@@ -127,12 +135,20 @@ class JsonSerializer(Serializer):
         except orjson.JSONEncodeError:  # a lone surrogate, a number beyond 64 bits
             return self.dumps(value)
 
+    def dumps_beside(self, values: Sequence[Any], name: str, plain: Sequence[Any]) -> bytes:
+        try:
+            written = orjson.dumps({name: list(plain)}, option=_STRICT)
+        except orjson.JSONEncodeError:  # as in dumps_plain; or it has been changed, and is not plain any more
+            return super().dumps_beside(values, name, plain)
+        before = self.dumps(values)[: -len(b"}]")]
+        return b"%b%b%b]" % (before, b"" if before.endswith(b"{") else b", ", written[1:])
+
+    def holds_plain(self, data: bytes) -> bool:
+        # ``NaN`` and ``Infinity``, which orjson would write as null, are no marks and yet not plain.
+        return _has_no_marks(data) and b"NaN" not in data and b"Infinity" not in data
+
     def loads(self, data: bytes) -> Any:
-        if (
-            b"__type__" not in data
-            and not (b"\\" in data and _hides_mark(data))
-            and (len(data) < 19 or _LONG_NUMBER not in data.translate(_AS_NINES))
-        ):
+        if _has_no_marks(data) and (len(data) < 19 or _LONG_NUMBER not in data.translate(_AS_NINES)):
             try:
                 return orjson.loads(data)
             except orjson.JSONDecodeError:
