@@ -167,7 +167,10 @@ def _after_its_likeness(
     headers["stamps"] = headers["stamps"].copy()
     properties = like.properties.copy()
     properties["correlation_id"] = task_id
-    body, content_type, encoding = app.codec.dumps((args, kwargs, embed), serializer)
+    if args or kwargs or not _is_bare(like):
+        body, content_type, encoding = app.codec.dumps((args, kwargs, embed), serializer)
+    else:
+        body, content_type, encoding = like.body, like.content_type, like.content_encoding
     return Publication(
         Message(body, headers, properties, content_type, encoding),
         first.queue,
@@ -177,3 +180,9 @@ def _after_its_likeness(
         first.priority,
         first.expires_at,
     )
+
+
+def _is_bare(message: Message) -> bool:
+    """Say whether *message* calls without arguments, so that its body is that of every other such call."""
+    headers = message.headers
+    return bool(headers["argsrepr"] == "()" and headers["kwargsrepr"] == "{}")

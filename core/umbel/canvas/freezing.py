@@ -51,6 +51,8 @@ def freeze(
 def merge_options(own: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Return *own* with *over* above it; callbacks and errbacks of both are kept."""
     merged = {**own, **over}
+    if not over:
+        return merged
     for name in _LINKS:
         if own.get(name) and over.get(name):
             first, second = as_signatures(own[name]) or [], as_signatures(over[name]) or []
@@ -158,13 +160,28 @@ class _Freezer:
             return self._group(value, parent)
         if kind == "chord":
             return self._chord(value, parent)
-        frozen = _copy(value)
-        task_id = frozen["options"].get("task_id") or self._new()
-        frozen["options"]["task_id"] = task_id
+        return self._single(value, dict(value.get("options") or ()), parent)
+
+    def _single(
+        self, value: Mapping[str, Any], options: dict[str, Any], parent: Member | None
+    ) -> tuple[Frozen, Member]:
+        """Freeze the call of one task, under *options* that are its own already."""
+        task_id = options.get("task_id")
+        if not task_id:
+            task_id = options["task_id"] = self._new()
         if self._reply_to is not None:
-            frozen["options"].setdefault("reply_to", self._reply_to)
+            options.setdefault("reply_to", self._reply_to)
+        kwargs = value.get("kwargs")
+        frozen = {
+            **value,
+            "args": tuple(value.get("args") or ()),
+            "kwargs": dict(kwargs) if kwargs else {},
+            "options": options,
+        }
+        frozen.setdefault("subtask_type", None)
+        frozen.setdefault("immutable", False)
         task = self._app.tasks.get(frozen["task"])
-        return frozen, AsyncResult(task_id, None if task is None else task.backend_url, app=self._app, parent=parent)
+        return frozen, AsyncResult(task_id, None if task is None else task.backend_url, None, self._app, parent)
 
     def _chain(self, value: Mapping[str, Any], parent: Member | None) -> tuple[Frozen, Member]:
         frozen = _copy(value)
@@ -205,7 +222,10 @@ class _Freezer:
         results: list[Member] = []
         for index, member in enumerate(_members(frozen)):
             place = {**(member.get("options") or {}), "group_id": group_id, "group_index": index}
-            member_frozen, result = self.freeze({**member, "options": place}, parent)
+            if member.get("subtask_type") is None:
+                member_frozen, result = self._single(member, place, parent)
+            else:
+                member_frozen, result = self.freeze({**member, "options": place}, parent)
             members.append(member_frozen)
             results.append(result)
         frozen["kwargs"]["tasks"] = members

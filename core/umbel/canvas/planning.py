@@ -108,8 +108,9 @@ def _plan_group(
         body = after.pop() if after else _gathering(frozen, options)
         return _plan_header(header, body, after, args, kwargs, options)
     calls: list[PlannedCall] = []
+    shared = _shared(options)
     for member in frozen["kwargs"]["tasks"]:
-        calls.extend(plan(member, args, kwargs, _shared(options)))
+        calls.extend(plan(member, args, kwargs, shared))
     return calls
 
 

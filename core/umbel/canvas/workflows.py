@@ -107,12 +107,12 @@ class Workflows:
 
         Where definitions of workflows are stored, and it *may*, long ones are put into the result store.
         """
-        if any(call.options.get("chord") for call in calls) and not self._app.results.stores:
+        if not self._app.results.stores and any(call.options.get("chord") for call in calls):
             raise BackendError(
                 "a chord: expected a result backend, which counts the members of its header; got none: set "
                 "result_backend, for example Umbel(..., backend='sqlite:///results.db')"
             )
-        if may_store and any(call.options.get("chain") or call.options.get("chord") for call in calls):
+        if may_store and any("chain" in call.options or "chord" in call.options for call in calls):
             records = self.records
             if records.is_used:
                 records.shorten(calls)
