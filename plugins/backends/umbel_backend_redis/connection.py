@@ -115,6 +115,29 @@ class Connections:
             del self._shas[script]
             return self.run(connection, script, keys, arguments)
 
+    def run_many(
+        self, connection: Wire, script: str, calls: Sequence[tuple[Sequence[Any], Sequence[Any]]]
+    ) -> list[Any]:
+        """Run a Lua script for each (keys, arguments) of *calls*, in one write; it must be harmless to run it again."""
+        if len(calls) <= 1:
+            return [self.run(connection, script, *call) for call in calls]
+        sha = self._shas.get(script)
+        if sha is None:
+            sha = self._shas[script] = self.call(connection, "SCRIPT", "LOAD", script).decode()
+        connection.send([("EVALSHA", sha, len(keys), *keys, *arguments) for keys, arguments in calls])
+        answers: list[Any] = []
+        failures: list[redis.ResponseError] = []
+        for _ in calls:  # every answer is read, whatever it is: the connection is used again
+            try:
+                answers.append(connection.read())
+            except redis.ResponseError as error:
+                failures.append(error)
+        if any(isinstance(failure, redis.exceptions.NoScriptError) for failure in failures):
+            return [self.run(connection, script, *call) for call in calls]
+        if failures:
+            raise failures[0]
+        return answers
+
     def transact(self, connection: Wire, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """Run *commands* in one MULTI, in one write; raises when any of them fails."""
         connection.send([("MULTI",), *commands, ("EXEC",)])

@@ -254,3 +254,21 @@ def test_scripts_that_the_server_has_forgotten_are_loaded_again(backend: RedisBa
     client.script_flush()
     backend.store([a_meta("t2")])
     assert all(backend.load(["t1", "t2"]))
+
+
+def test_many_parts_are_joined_in_one_write(backend: RedisBackend, client: redis.Redis) -> None:
+    parts = [a_part(group, index, size=600) for index in range(600) for group in ("g1", "g2")]
+    client.script_flush()  # none of them may be lost with the script
+    joined = [*backend.join(parts[:2]), *backend.join(parts[1:])]
+    assert sorted(chord.group_id for chord in joined) == ["g1", "g2"]
+    assert all([member.index for member in chord.parts] == list(range(600)) for chord in joined)
+    client.script_flush()
+    assert backend.join([a_part("g3", index, size=2) for index in range(2)])[0].group_id == "g3"
+
+
+def test_a_part_that_cannot_be_counted_leaves_the_connection_whole(backend: RedisBackend, client: redis.Redis) -> None:
+    client.set("celery-taskset-meta-broken.j", "no sorted set")
+    with pytest.raises(BackendError):
+        backend.join([a_part("broken", 0, size=2), a_part("whole", 0, size=2)])
+    (chord,) = backend.join([a_part("whole", 0, size=2), a_part("whole", 1, size=2)])
+    assert chord.group_id == "whole"
