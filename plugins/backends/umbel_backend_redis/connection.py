@@ -126,13 +126,13 @@ class Connections:
             sha = self._shas[script] = self.call(connection, "SCRIPT", "LOAD", script).decode()
         connection.send([("EVALSHA", sha, len(keys), *keys, *arguments) for keys, arguments in calls])
         answers: list[Any] = []
-        failures: list[redis.ResponseError] = []
+        failures: list[errors.ResponseError] = []
         for _ in calls:  # every answer is read, whatever it is: the connection is used again
             try:
                 answers.append(connection.read())
-            except redis.ResponseError as error:
+            except errors.ResponseError as error:
                 failures.append(error)
-        if any(isinstance(failure, redis.exceptions.NoScriptError) for failure in failures):
+        if any(isinstance(failure, errors.NoScriptError) for failure in failures):
             return [self.run(connection, script, *call) for call in calls]
         if failures:
             raise failures[0]
