@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-__all__ = ["TaskCall"]
+__all__ = ["PlainSteps", "TaskCall"]
 
 
 class PlainSteps(list[Any]):
