@@ -104,7 +104,7 @@ def test_a_camera_takes_pictures(app: Umbel, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        ([], 2, "expected --dump"),
+        ([], 1, "for pipes and files use --dump"),
         (["--dump", "--camera", "x"], 2, "got both"),
         (["--camera", "shop:Nothing"], 78, "camera as module:Class"),
         (["--camera", "shop:Camera", "--maxrate", "often"], 78, "rate such as"),

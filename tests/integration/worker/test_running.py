@@ -111,7 +111,8 @@ def test_the_request_knows_its_call(umbel_app: Umbel) -> None:
     @umbel_app.task(bind=True)
     def look(self: Any, *args: Any, **kwargs: Any) -> None:
         request = self.request
-        seen.update(vars(request))
+        names = [name for name in dir(request) if not name.startswith("_")]
+        seen.update({name: getattr(request, name) for name in names})
         seen["is_worker"] = not request.called_directly
 
     with running(umbel_app, hostname="w7@here"):

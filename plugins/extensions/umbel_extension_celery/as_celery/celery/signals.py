@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from umbel.signals import SIGNALS as _SIGNALS
+from umbel import signals as _signals
+from umbel.signals import *
 
-globals().update(_SIGNALS)
-
-__all__ = [*_SIGNALS]
+__all__ = [*_signals.SIGNALS]
