@@ -49,7 +49,7 @@ class Task:
     """One call. Its attributes are the fields of its events; two are equal when their ``uuid`` is.
 
     The outcome depends on *which* events came, not on their order: the state is the one that logically comes last
-    (:func:`umbel.states.precedence`, B638) among the events since the last retry, and where two events speak of the
+    (``umbel.states.precedence``, B638) among the events since the last retry, and where two events speak of the
     same field the later one counts, except for those of :attr:`merge_rules`.
     """
 

@@ -12,7 +12,7 @@ __all__ = ["PlainSteps", "TaskCall"]
 
 
 class PlainSteps(list[Any]):
-    """Steps of a chain that hold plain data alone (:meth:`umbel.spi.Serializer.dumps_plain`), as they came in a message.
+    """Steps of a chain that hold plain data alone (``Serializer.dumps_plain``), as they came in a message.
 
     They may be many, and are handed on from step to step: who knows that they are plain can write them quickly.
     """
