@@ -30,7 +30,6 @@ __all__ = [
     "StepType",
     "Tasks",
     "Timer",
-    "adapted",
 ]
 
 logger = logging.getLogger("celery.bootsteps")
@@ -251,9 +250,3 @@ class Mingle(_Part):
 
 class Agent(_Part):
     """The agent."""
-
-
-def adapted(step: Any) -> type[WorkerStep]:
-    """Return a consumer step as a step of the worker: its parent is the worker, which has a consumer's attributes."""
-    found: type[WorkerStep] = step
-    return found
