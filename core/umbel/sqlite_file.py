@@ -12,6 +12,7 @@ import os
 import random
 import re
 import sqlite3
+import threading
 import time
 import urllib.parse
 import weakref
@@ -40,6 +41,12 @@ _PAUSE_MAX_S: Final = 0.002
 _connections: weakref.WeakSet[sqlite3.Connection] = weakref.WeakSet()
 _inherited: list[sqlite3.Connection] = []
 os.register_at_fork(after_in_child=lambda: _inherited.extend(_connections))
+
+#: Held while a file is opened and looked at. Where a wrong file is replaced by the right one, a thread that still looks at
+#: the wrong one would otherwise take the log of the right one for its own, cut it, and the other connections with it:
+#: SQLite's locks between processes do not see that (https://sqlite.org/howtocorrupt.html, sections 2.2 and 2.4).
+_connecting = threading.Lock()
+os.register_at_fork(before=_connecting.acquire, after_in_parent=_connecting.release, after_in_child=_connecting.release)
 
 
 class Connection(sqlite3.Connection):
@@ -123,24 +130,28 @@ class SqliteFile:
         return f"{os.path.realpath(self.path)}-bell"
 
     def connect(self, timeout_s: float | None = None) -> Connection:
-        """Open the file, making it when it is missing, readable for this user alone. Raises ``sqlite3.Error``."""
+        """Open the file, making it when it is missing, readable for this user alone. Raises ``sqlite3.Error``.
+
+        One thread of a process at a time.
+        """
         if self.is_default:
             with contextlib.suppress(OSError):  # opening will say it better
                 os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
         with contextlib.suppress(OSError):
             # Made here for its mode: SQLite's own would be 0644; its side files take the mode of the file.
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        connection = sqlite3.connect(
-            self.path, timeout=0, isolation_level=None, check_same_thread=False, factory=Connection
-        )
-        connection.pid = os.getpid()
-        connection.timeout_s = self.busy_timeout_s
-        _connections.add(connection)
-        try:
-            connection.retrying(lambda: self._set_up(connection), timeout_s)
-        except BaseException:
-            connection.close()
-            raise
+        with _connecting:
+            connection = sqlite3.connect(
+                self.path, timeout=0, isolation_level=None, check_same_thread=False, factory=Connection
+            )
+            connection.pid = os.getpid()
+            connection.timeout_s = self.busy_timeout_s
+            _connections.add(connection)
+            try:
+                connection.retrying(lambda: self._set_up(connection), timeout_s)
+            except BaseException:
+                connection.close()
+                raise
         return connection
 
     def _set_up(self, connection: Connection) -> None:

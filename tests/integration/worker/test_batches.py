@@ -160,7 +160,8 @@ def test_a_revoked_call_is_no_part_of_a_batch(app: Umbel) -> None:
         collected = worker.graph["batches"]
         while collected.info(worker) != {"waiting": {"double": 2}}:
             worker.outflow.flush(SOON_S)
-        second.revoke()
+        replies = app.control.revoke(second.id, reply=True, timeout=SOON_S, limit=1)
+        assert replies, "the worker knows of it before the third call is there"
         third = double.delay(3)
         assert [first.get(timeout=SOON_S), third.get(timeout=SOON_S)] == [2, 6]
         with pytest.raises(TaskRevokedError):

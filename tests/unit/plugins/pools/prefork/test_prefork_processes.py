@@ -51,7 +51,10 @@ def test_another_server_takes_over_from_a_dead_one(gate: Gate) -> None:
             assert kind == "lost"
             assert "died with the pool's server process" in reason
             assert running.pool.describe()["server"] == before["substitute"]
-            assert not set(before["processes"]) & set(running.pool.describe()["processes"])
+            # One that had nothing to do is buried when its socket ends, which may come after the last outcome.
+            running.ears.until(
+                lambda dead=set(before["processes"]): not dead & set(running.pool.describe()["processes"])  # type: ignore[misc]
+            )
         assert not running.ears.reports, "only what ran was lost"
         assert not running.ears.failures
 
@@ -75,10 +78,15 @@ def test_a_server_killed_under_load_costs_only_what_ran(tmp_path: Path) -> None:
     with started() as running:
         for _ in range(5):
             running.ears.until(lambda: bool(running.pool.describe()["substitute"]))
+            before = running.pool.describe()
             ids = running.submit(*[call("tick", str(ticks), "t")] * 500, name="tick")
             running.ears.until_ended(ids[20])
-            os.kill(running.pool.describe()["server"], signal.SIGKILL)
+            os.kill(before["server"], signal.SIGKILL)
             running.ears.until_ended(*ids)
+            # The jobs may end before the death is seen: the next kill is for the substitute, not for both at once.
+            running.ears.until(
+                lambda pid=before["substitute"]: running.pool.describe()["server"] == pid  # type: ignore[misc]
+            )
         assert set(running.ears.ends.values()) == {1}
         lost = len(running.ears.reports)
         assert lost <= 2 * 5
