@@ -58,24 +58,22 @@ class EventLine:
         self._transport = transport
         return transport
 
-    def prepare(self, events: Iterable[dict[str, Any]], *, is_plain: bool = False) -> list[Publication]:
-        """Return the messages of *events*, in their order; *is_plain* as in :func:`encode_events`.
-
-        Raises :class:`~umbel.exceptions.EncodeError`.
-        """
-        app, exchange = self._app, self._app.conf.event_exchange
-        mode = self._delivery_mode
-        publications: list[Publication] = []
-        for key, what in as_batches(events):
-            message = encode_events(what, app.codec, self._serializer, self._hostname, mode, is_plain=is_plain)
-            publications.append(Publication(message, None, exchange, key))
-        return publications
+    def prepare(self, events: Iterable[dict[str, Any]]) -> list[Publication]:
+        """Return the messages of *events*, in their order. Raises :class:`~umbel.exceptions.EncodeError`."""
+        return [self.pack(key, what) for key, what in as_batches(events)]
 
     def alone(self, event: dict[str, Any]) -> Publication:
         """Return the message of one event that is not to be in a list: ``task-sent`` of a client, as Celery sends it."""
-        app = self._app
-        message = encode_events(event, app.codec, self._serializer, self._hostname, self._delivery_mode)
-        return Publication(message, None, app.conf.event_exchange, routing_key(event["type"]))
+        return self.pack(routing_key(event["type"]), event)
+
+    def pack(self, key: str, what: dict[str, Any] | Sequence[dict[str, Any]], *, is_plain: bool = False) -> Publication:
+        """Return the message of an event or of several; *is_plain* as in :func:`encode_events`.
+
+        Raises :class:`~umbel.exceptions.EncodeError`.
+        """
+        app, mode = self._app, self._delivery_mode
+        message = encode_events(what, app.codec, self._serializer, self._hostname, mode, is_plain=is_plain)
+        return Publication(message, None, app.conf.event_exchange, key)
 
     def publish(self, publications: Sequence[Publication]) -> None:
         """Send; on any error the connection is given up, and the next call makes a new one."""

@@ -69,8 +69,9 @@ class Admission:
         self.gates: list[Gate] = []
         #: :data:`frames.REPORT` while somebody wants to hear of how tasks run.
         self.flags = 0
-        #: Told of each task that comes in, with the time.
-        self.on_received: list[Callable[[Held, float], None]] = []
+        #: Told of the tasks that come in, with the time. One that is not to wait for its end may have started by then.
+        self.on_received: list[Callable[[Sequence[Held], float], None]] = []
+        self._received: list[Held] = []
         self._wants_reports: set[int] = set()
         self._app = app
         self._jobs = jobs
@@ -115,6 +116,10 @@ class Admission:
             else:
                 if job is not None:
                     jobs.append(job)
+        if self._received:
+            received, self._received = self._received, []
+            for tell in tuple(self.on_received):  # one may be taken away meanwhile
+                tell(received, now)
         return jobs
 
     def _admit(self, delivery: Delivery, generation: int, now: float, *, logs: bool) -> Job | None:
@@ -144,8 +149,8 @@ class Admission:
             eta = headers["eta"]
             logger.info("Received task: %s[%s]%s", name, held.task_id, f" ETA:[{eta}]" if eta else "")
         if self.on_received:
-            for tell in self.on_received:
-                tell(held, now)
+            held.received_at = now
+            self._received.append(held)
         if signals.task_received.receivers:
             signals.task_received.send_robust(sender=self._app, request=held)
         if head is None and not self._is_timely(held, now):

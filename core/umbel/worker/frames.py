@@ -34,10 +34,12 @@ __all__ = [
     "decode_job",
     "decode_kept",
     "decode_outcome",
+    "decode_report",
     "decode_together",
     "encode_job",
     "encode_kept",
     "encode_outcome",
+    "encode_report",
     "encode_together",
     "plain_head",
 ]
@@ -45,11 +47,11 @@ __all__ = [
 #: The whole outcome of a task that succeeded and left nothing to do but its acknowledgement.
 DONE: Final = b"."
 
-#: First byte of the outcome of a task that succeeded and left its result and nothing else: the result's fields follow.
+#: First byte of the outcome of a task that succeeded and left its result and nothing else: the result's fields follow,
+#: and the report or ``None``.
 KEPT: Final = ord("+")
 #: First byte of the outcome of a task that succeeded and left a report and nothing else.
 TOLD: Final = ord("-")
-_TOLD: Final = bytes((TOLD,))
 #: The first byte of jobs, or outcomes, that are put together.
 TOGETHER: Final = ord("B")
 
@@ -214,7 +216,7 @@ def encode_outcome(
 ) -> bytes:
     """Return the bytes of an outcome; *publications* as :meth:`QueueCodec.pack` makes them."""
     if kind == SUCCEEDED and not metas and not publications and not parts:
-        return DONE if report is None else _TOLD + _dumps(report)
+        return DONE if report is None else encode_report(report)
     return _dumps(
         (
             kind,
@@ -228,22 +230,30 @@ def encode_outcome(
 
 
 def decode_outcome(data: bytes) -> Outcome:
-    """Return what :func:`encode_outcome` or :func:`encode_kept` encoded; :data:`DONE` is known before and not given here."""
-    if data[0] == KEPT:
-        return Outcome(SUCCEEDED, [marshal.loads(memoryview(data)[1:])])  # noqa: S302 - see _loads
-    if data[0] == TOLD:
-        return Outcome(SUCCEEDED, report=_loads(data[1:]))
+    """Return what :func:`encode_outcome` encoded, unless a first byte tells of one of the short forms."""
     return Outcome._make(_loads(data))
 
 
-def encode_kept(meta: TaskMeta) -> bytes:
-    """Return the outcome of a task that succeeded and left *meta* and nothing else."""
-    return b"+" + marshal.dumps(_meta_fields(meta), _MARSHAL_VERSION)
+def encode_kept(meta: TaskMeta, report: tuple[Any, ...] | None = None) -> bytes:
+    """Return the outcome of a task that succeeded and left *meta*, and *report* where one is wanted."""
+    return b"+" + marshal.dumps((*_meta_fields(meta), report), _MARSHAL_VERSION)
 
 
-def decode_kept(data: bytes) -> TaskMeta:
-    """Return the meta of an outcome that begins with :data:`KEPT`."""
-    return TaskMeta(*marshal.loads(memoryview(data)[1:]))  # noqa: S302 - see _loads
+def decode_kept(data: bytes) -> tuple[TaskMeta, tuple[Any, ...] | None]:
+    """Return the meta and the report of an outcome that begins with :data:`KEPT`."""
+    *fields, report = marshal.loads(memoryview(data)[1:])  # noqa: S302 - see _loads
+    return TaskMeta(*fields), report
+
+
+def encode_report(report: tuple[Any, ...]) -> bytes:
+    """Return the outcome of a task that succeeded and left nothing but *report*, which is plain data."""
+    return b"-" + marshal.dumps(report, _MARSHAL_VERSION)
+
+
+def decode_report(data: bytes) -> tuple[Any, ...]:
+    """Return the report of an outcome that begins with :data:`TOLD`."""
+    report: tuple[Any, ...] = marshal.loads(memoryview(data)[1:])  # noqa: S302 - see _loads
+    return report
 
 
 def _meta_fields(meta: TaskMeta) -> tuple[Any, ...]:

@@ -22,8 +22,8 @@ class Held:
 
     *generation* counts the consumers of this worker: a delivery of an earlier one can be settled no more through the
     present one. *acknowledged* is true once its message is gone from the broker before its end (``acks_late=False``).
-    *count* is how often the message was handed out, also where the transport cannot count. *told_started* is true once
-    monitors were told that the task has started; *received_at* is when it came in, where somebody measures that.
+    *count* is how often the message was handed out, also where the transport cannot count. *told_received* and
+    *told_started* are true once monitors were told so; *received_at* is when it came in, where somebody wants to hear.
     """
 
     delivery: Delivery
@@ -32,6 +32,7 @@ class Held:
     generation: int
     count: int = 1
     acknowledged: bool = False
+    told_received: bool = False
     told_started: bool = False
     received_at: float = 0.0
 

@@ -6,7 +6,7 @@ import collections
 import logging
 import signal
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from umbel.model import ChordPart, Publication, TaskMeta
 from umbel.worker import frames
@@ -18,14 +18,15 @@ from umbel.worker.outflow import Batch, Item, Report
 if TYPE_CHECKING:
     from umbel.app import Umbel
 
-__all__ = ["Observer", "Reports", "Translator"]
+__all__ = ["Observer", "Reports", "Told", "Translator"]
 
 logger = logging.getLogger("umbel.worker.outflow")
 
-_TOLD = bytes((frames.TOLD,))
+#: An outcome that carries a report: what was held, what became of it (:mod:`frames`), the report, what it sends.
+Told = tuple[Held, str, "tuple[Any, ...] | None", Sequence[Publication]]
 
-#: Told of each outcome but plain acknowledgements, in the outflow's thread: (what was held, outcome, what it sends).
-Observer = Callable[[Held, frames.Outcome, Sequence[Publication]], None]
+#: Told of all outcomes but plain acknowledgements, in the outflow's thread.
+Observer = Callable[[Sequence[Told]], None]
 
 
 class Reports:
@@ -93,56 +94,66 @@ class Translator:
         pop = self._jobs.pop
         totals = self.totals
         acks = batch.acks
+        told: list[Told] = []
         for job_id, data in outcomes:
             held = pop(job_id, None)
             if held is None:
                 continue  # given back meanwhile
             totals[held.name] += 1
-            if data == frames.DONE or (data[:1] == _TOLD and self._told(held, data)):
+            if data == frames.DONE:
                 acks.append(held)
+            elif data[0] == frames.TOLD:
+                self._told(held, data, batch, told)
             elif data[0] == frames.KEPT:
-                batch.endings.append(self._kept(held, data))
+                batch.endings.append(self._kept(held, data, told))
             elif isinstance(held, HeldTogether) and data[0] == frames.TOGETHER:
-                self._finished_together(held, data, batch)
+                self._finished_together(held, data, batch, told)
             else:
-                batch.endings.append(self._ending(held, data))
+                batch.endings.append(self._ending(held, data, told))
+        if told:
+            for observer in tuple(self.observers):  # one may be taken away meanwhile
+                observer(told)
 
-    def _finished_together(self, together: HeldTogether, data: bytes, batch: Batch) -> None:
+    def _finished_together(self, together: HeldTogether, data: bytes, batch: Batch, told: list[Told]) -> None:
         self.totals[together.name] += len(together.members) - 1
         for held, outcome in zip(together.members, frames.decode_together(data), strict=True):
             if outcome == frames.DONE:
                 batch.acks.append(held)
+            elif outcome[0] == frames.TOLD:
+                self._told(held, outcome, batch, told)
             elif outcome[0] == frames.KEPT:
-                batch.endings.append(self._kept(held, outcome))
+                batch.endings.append(self._kept(held, outcome, told))
             else:
-                batch.endings.append(self._ending(held, outcome))
+                batch.endings.append(self._ending(held, outcome, told))
 
-    def _kept(self, held: Held, data: bytes) -> Ending:
-        """Return the ending of a task that left its result and nothing else."""
+    def _told(self, held: Held, data: bytes, batch: Batch, told: list[Told]) -> None:
+        """Acknowledge a task that left its report and nothing else."""
         try:
-            ending = Ending(held, metas=(frames.decode_kept(data),))
+            report = frames.decode_report(data)
+        except Exception as error:
+            batch.endings.append(self._unreadable(held, error))
+            return
+        self.kinds[frames.SUCCEEDED] += 1
+        batch.acks.append(held)
+        told.append((held, frames.SUCCEEDED, report, ()))
+
+    def _kept(self, held: Held, data: bytes, told: list[Told]) -> Ending:
+        """Return the ending of a task that left its result, its report where one is wanted, and nothing else."""
+        try:
+            meta, report = frames.decode_kept(data)
         except Exception as error:
             return self._unreadable(held, error)
         self.kinds[frames.SUCCEEDED] += 1
-        return ending
+        if report is not None:
+            told.append((held, frames.SUCCEEDED, report, ()))
+        return Ending(held, metas=(meta,))
 
     def _unreadable(self, held: Held, error: Exception) -> Ending:
         """Memory was overwritten in a child, or a pool is at fault: this task's alone."""
         logger.critical("the outcome of %s[%s] cannot be read", held.name, held.task_id, exc_info=error)
         return self._failures.lost(held, f"its outcome cannot be read: {error!r}")
 
-    def _told(self, held: Held, data: bytes) -> bool:
-        """Tell the observers of a success that left nothing else to do; say whether it can be read."""
-        try:
-            outcome = frames.decode_outcome(data)
-        except Exception:  # read once more, and told, with all others that cannot be read
-            return False
-        self.kinds[frames.SUCCEEDED] += 1
-        for observer in self.observers:
-            observer(held, outcome, ())
-        return True
-
-    def _ending(self, held: Held, data: bytes) -> Ending:
+    def _ending(self, held: Held, data: bytes, told: list[Told]) -> Ending:
         try:
             outcome = frames.decode_outcome(data)
             ending = Ending(
@@ -155,8 +166,7 @@ class Translator:
             return self._unreadable(held, error)
         kind = outcome.kind
         self.kinds[kind] += 1
-        for observer in self.observers:
-            observer(held, outcome, ending.publications)
+        told.append((held, kind, outcome.report, ending.publications))
         if kind == frames.PARK:
             reason, _, text = (outcome.reason or "invalid").partition("\n")
             return self._failures.parked(held, reason, text)

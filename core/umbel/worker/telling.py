@@ -34,7 +34,7 @@ def make_report(
     """
     if runtime_s is None:
         return None
-    text = saferepr(value, plan.resultrepr_maxsize)
+    text = "None" if value is None else saferepr(value, plan.resultrepr_maxsize)
     return (
         runtime_s,
         text,

@@ -143,8 +143,10 @@ class Tracer:
             text = saferepr(value, _LOGGED_RESULT_LENGTH)
             plan.logger.info("Task %s[%s] succeeded in %.6fs: %s", request.task, request.id, runtime_s, text)
         report = make_report(plan, runtime_s, value, None) if flags & frames.REPORT else None
-        if ended is None and not request.outbox and report is None:
-            return frames.DONE if meta is None else frames.encode_kept(meta)
+        if ended is None and not request.outbox:
+            if meta is not None:
+                return frames.encode_kept(meta, report)
+            return frames.DONE if report is None else frames.encode_report(report)
         ended = ended or Commit()
         ended.publications[:0] = request.outbox or ()
         return self._encode(frames.SUCCEEDED, meta, ended, None, report)

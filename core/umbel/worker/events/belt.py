@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from umbel.events.line import EventLine
@@ -78,13 +78,13 @@ class EventBelt:
         """How many things were never told, since nobody took them in time."""
         return self._inbox.dropped
 
-    def put(self, word: Callable[..., None], *what: Any) -> None:
-        """Have *word*, a method of :attr:`wording`, put *what* into an event."""
-        self._inbox.put((word, what))
+    def put(self, word: Callable[[float, Any], None], timestamp: float, several: Sequence[Any]) -> None:
+        """Have *word*, a method of :attr:`wording`, put *several* things of one time into events."""
+        self._inbox.put((word, timestamp, several), len(several))
 
     def send(self, kind: str, **fields: Any) -> None:
         """Publish an event of type *kind*."""
-        self._inbox.put((self.wording.said, (time.time(), kind, fields)))
+        self.put(self.wording.said, time.time(), [(kind, fields)])
 
     def beat_now(self) -> None:
         """Send a heartbeat soon, where there are any."""
@@ -130,9 +130,9 @@ class EventBelt:
             if self._is_busy:
                 self._is_ending.wait(_GATHER_S)
             seen = self._seen()
-            items = self._inbox.take(_MOST_AT_ONCE)
-            self._is_busy = _BUSY <= len(items) < _MOST_AT_ONCE
-            self._unsent = self._prepare(items, seen if len(items) < _MOST_AT_ONCE else None)
+            items, things = self._inbox.take(_MOST_AT_ONCE)
+            self._is_busy = _BUSY <= things < _MOST_AT_ONCE
+            self._unsent = self._prepare(items, things, seen if things < _MOST_AT_ONCE else None)
         if self._unsent:
             self._publish()
 
@@ -150,26 +150,26 @@ class EventBelt:
         return self._look()
 
     def _prepare(
-        self, items: Sequence[tuple[Callable[..., None], tuple[Any, ...]]], seen: Callable[[Wording], None] | None
+        self,
+        items: Sequence[tuple[Callable[[float, Any], None], float, Sequence[Any]]],
+        things: int,
+        seen: Callable[[Wording], None] | None,
     ) -> list[Publication]:
         wording = self.wording
-        wording.begin(2 * len(items) + 1 + (0 if seen is None else _MOST_RUNNING))
-        for word, what in items:
-            try:
-                word(*what)
-            except Exception:  # a header of somebody's making; it is one event that is missing
-                logger.warning("something could not be put into an event", exc_info=True)
+        wording.begin(things + 1 + (0 if seen is None else _MOST_RUNNING))
+        for word, timestamp, several in items:
+            word(timestamp, several)
         if seen is not None:
             seen(wording)
         if self._beat is not None and time.monotonic() >= self._beat_at and not self._is_ending.is_set():
             self._beat_at = time.monotonic() + self._interval_s
-            wording.said(time.time(), "worker-heartbeat", self._beat())
+            wording.said(time.time(), [("worker-heartbeat", self._beat())])
         try:
-            return self._line.prepare(wording.events, is_plain=wording.is_plain)
+            return [self._line.pack(key, what, is_plain=is_plain) for key, what, is_plain in wording.batches]
         except EncodeError:
-            return self._prepare_each(wording.events)
+            return self._prepare_each(wording.events())
 
-    def _prepare_each(self, events: Sequence[dict[str, Any]]) -> list[Publication]:
+    def _prepare_each(self, events: Iterable[dict[str, Any]]) -> list[Publication]:
         """Encode one by one: what cannot be encoded is left out alone."""
         publications: list[Publication] = []
         for event in events:

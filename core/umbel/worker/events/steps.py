@@ -14,10 +14,9 @@ from umbel.worker.gossip import Gossip
 from umbel.worker.steps import Step
 
 if TYPE_CHECKING:
-    from umbel.model import Publication
-    from umbel.worker import frames
     from umbel.worker.events.wording import Wording
     from umbel.worker.held import Held
+    from umbel.worker.reports import Told
     from umbel.worker.worker import Worker
 
 __all__ = ["EventsStep", "GossipStep"]
@@ -106,18 +105,19 @@ class EventsStep(Step):
 
     # -- what is told, on the threads of intake, outflow and timers -----------------------------------------------------
 
-    def _received(self, held: Held, now: float) -> None:
-        self._belt.put(self._belt.wording.received, now, held)
+    def _received(self, several: Sequence[Held], now: float) -> None:
+        self._belt.put(self._belt.wording.received, now, several)
 
-    def _ended(self, held: Held, outcome: frames.Outcome, publications: Sequence[Publication]) -> None:
+    def _ended(self, several: Sequence[Told]) -> None:
         now = time.time()
-        self._belt.put(self._belt.wording.ended, now, held, outcome)
+        self._belt.put(self._belt.wording.ended, now, several)
         if self._sends_sent:
-            for publication in publications:
-                self._belt.put(self._belt.wording.sent, now, publication)
+            sent = [publication for told in several for publication in told[3]]
+            if sent:
+                self._belt.put(self._belt.wording.sent, now, sent)
 
     def _happened(self, kind: str, held: Held, fields: Mapping[str, Any]) -> None:
-        self._belt.put(self._belt.wording.happened, time.time(), kind, held, fields)
+        self._belt.put(self._belt.wording.happened, time.time(), [(kind, held, fields)])
 
     def _look(self) -> Callable[[Wording], None]:
         """See what runs, to tell of what began and has not ended yet. In the belt's thread.

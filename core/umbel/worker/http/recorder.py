@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from umbel.states import FAILURE, IGNORED, REJECTED, RETRY, REVOKED, SUCCESS
@@ -12,6 +12,7 @@ from umbel.worker.http.exposition import Histogram
 
 if TYPE_CHECKING:
     from umbel.worker.held import Held
+    from umbel.worker.reports import Told
     from umbel.worker.worker import Worker
 
 __all__ = ["BOUNDS_S", "UNKNOWN", "Recorder"]
@@ -61,22 +62,22 @@ class Recorder:
     def _name(self, held: Held) -> str:
         return held.name if held.name in self._known else UNKNOWN
 
-    def _received(self, held: Held, now: float) -> None:
-        held.received_at = now
-        self.received[self._name(held)] += 1
+    def _received(self, several: Sequence[Held], now: float) -> None:
+        for held in several:
+            self.received[self._name(held)] += 1
 
-    def _ended(self, held: Held, outcome: frames.Outcome, publications: object) -> None:
-        state = _STATES.get(outcome.kind)
-        if state is None:
-            return  # parked: that is told by itself
-        name = self._name(held)
-        self.ends[name, state] += 1
-        if outcome.report is None:
-            return
-        runtime_s, started_at = outcome.report[0], outcome.report[4]
-        self._histogram(self.runtimes, name).observe(runtime_s)
-        if held.received_at:
-            self._histogram(self.waits, name).observe(max(0.0, started_at - held.received_at))
+    def _ended(self, several: Sequence[Told]) -> None:
+        for held, kind, report, _ in several:
+            state = _STATES.get(kind)
+            if state is None:
+                continue  # parked: that is told by itself
+            name = self._name(held)
+            self.ends[name, state] += 1
+            if report is None:
+                continue
+            self._histogram(self.runtimes, name).observe(report[0])
+            if held.received_at:
+                self._histogram(self.waits, name).observe(max(0.0, report[4] - held.received_at))
 
     def _happened(self, kind: str, held: Held, fields: Mapping[str, Any]) -> None:
         self.ends[self._name(held), _EVENT_STATES.get(kind, kind)] += 1
