@@ -292,15 +292,18 @@ class Admission:
 
     def _refuse(self, delivery: Delivery, generation: int, error: Exception) -> None:
         held = held_of(delivery, generation)
-        if isinstance(error, ContentDisallowed):
-            reason = "refused-content"
-        elif isinstance(error, SignatureError):
-            reason = "bad-signature"
-        elif isinstance(error, DecodeError):
-            reason = "undecodable"
-        else:
-            reason = "invalid"
-            if not isinstance(error, UmbelError):
-                logger.debug("a message could not be admitted", exc_info=error)
+        if not isinstance(error, UmbelError):
+            logger.debug("a message could not be admitted", exc_info=error)
         signals.task_rejected.send_robust(sender=self._app, message=delivery.message, exc=error)
-        self._finish(self._failures.parked(held, reason, error if isinstance(error, UmbelError) else str(error)))
+        self._finish(
+            self._failures.parked(held, _reason(error), error if isinstance(error, UmbelError) else str(error))
+        )
+
+
+def _reason(error: Exception) -> str:
+    """Return the word that a message is parked under which *error* makes impossible to run."""
+    if isinstance(error, ContentDisallowed):
+        return "refused-content"
+    if isinstance(error, SignatureError):
+        return "bad-signature"
+    return "undecodable" if isinstance(error, DecodeError) else "invalid"
