@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from umbel.exceptions import UmbelError
 from umbel.worker.steps import StepState
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["restart_pool"]
 
 logger = logging.getLogger("umbel.worker")
+
+#: A process of a pool may be killed at its birth by somebody; three in a row have something wrong with them.
+_TRIES: Final = 3
 
 
 def restart_pool(worker: Worker) -> None:
@@ -32,14 +36,26 @@ def restart_pool(worker: Worker) -> None:
         if worker.graph.state != StepState.RUNNING:
             return  # the worker stops meanwhile, and needs no pool
         worker.admission.forget_orders()
-        worker.executor = worker.make_executor()
-        worker.pool = worker.make_pool()
-        worker.pool.start(worker.executor, worker.reports)
-        if worker.concurrency != worker.options.concurrency:
-            worker.pool.resize(worker.concurrency)
+        _start_pool(worker)
     except Exception:
         logger.critical("the pool could not be made anew", exc_info=True)
         worker.on_failure("the pool could not be made anew")
         return
     worker.pool_has_drained = False
     worker.intake.resume()
+
+
+def _start_pool(worker: Worker) -> None:
+    for tries_left in reversed(range(_TRIES)):
+        worker.executor = worker.make_executor()
+        worker.pool = worker.make_pool()
+        try:
+            worker.pool.start(worker.executor, worker.reports)
+            if worker.concurrency != worker.options.concurrency:
+                worker.pool.resize(worker.concurrency)
+        except UmbelError as error:
+            if not tries_left or worker.graph.state != StepState.RUNNING:
+                raise
+            logger.warning("trying again to make the pool anew: %s", error)
+        else:
+            return
