@@ -60,11 +60,18 @@ def arguments():
     parser.add_argument("--tasks", type=int, default=20_000, help="how many tasks the fastest gets (20,000)")
     parser.add_argument("--trips", type=int, default=500, help="how many round trips (500)")
     parser.add_argument("--depth", type=int, default=500_000, help="the longest queue of the scenario depth (500,000)")
+    parser.add_argument(
+        "--flows", nargs="+", metavar="KIND=LENGTHS", help="of workflows only these, such as: chord=2000 chain=100,1000"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     options = parser.parse_args()
     unknown = set(options.scenarios) - set(scenarios.SCENARIOS)
     if unknown:
         parser.error(f"no scenario named {', '.join(sorted(unknown))}; there are: {', '.join(scenarios.SCENARIOS)}")
+    try:
+        options.flows = dict(map(scenarios.load("workflows").parse, options.flows or ()))
+    except ValueError as error:
+        parser.error(f"--flows: {error}")
     known = {name for group in (peers.PEERS, peers.SENDERS) for names in group.values() for name in names}
     unknown = set(options.peers or ()) - known
     if unknown:

@@ -30,8 +30,8 @@ class TaskSignatures(TaskAttributes):
 
     def s(self, *args: Any, **kwargs: Any) -> Signature:
         """``signature(args, kwargs)``; further arguments go in front when it is called."""
-        return Signature(self.name, args, kwargs, app=self.app)
+        return Signature.of_call(self.name, args, kwargs, self.app)
 
     def si(self, *args: Any, **kwargs: Any) -> Signature:
         """Like :meth:`s`, but it takes no further arguments: not the result of the step before."""
-        return Signature(self.name, args, kwargs, app=self.app, immutable=True)
+        return Signature.of_call(self.name, args, kwargs, self.app, immutable=True)

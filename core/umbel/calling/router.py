@@ -49,7 +49,30 @@ class CallRouter:
         A place (queue or exchange) of a higher rank replaces a lower one as a whole; a routing key alone keeps the
         lower rank's exchange. Raises :class:`~umbel.exceptions.QueueNotFound`.
         """
-        route = self._ask(name, args, kwargs, options, task) if self._routers else None
+        return self.way(self.ask(name, args, kwargs, options, task), options, task)
+
+    def ask(
+        self,
+        name: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        options: Mapping[str, Any],
+        task: Task[..., Any] | None,
+    ) -> Route | None:
+        """Return what the routers say of a call; the first answer wins."""
+        if not self._routers:
+            return None
+        query = RouteQuery(name, args, kwargs, options, task)
+        for router in self._routers:
+            route = router(self._app, query)
+            if route is not None:
+                return route
+        return None
+
+    def way(
+        self, route: Route | None, options: Mapping[str, Any], task: Task[..., Any] | None
+    ) -> tuple[Destination, Mapping[str, Any]]:
+        """Return what :meth:`route` does for a call of which the routers said *route*."""
         if route is not None and route.options:
             options = {**route.options, **options}
         queue, exchange, key = options.get("queue"), options.get("exchange"), options.get("routing_key")
@@ -94,18 +117,3 @@ class CallRouter:
         if exchange is None and key is None and queue.exchange.kind == "direct":
             return Destination(queue, "", queue.name)
         return Destination(queue, queue.exchange.name if exchange is None else exchange, key or queue.routing_key)
-
-    def _ask(
-        self,
-        name: str,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        options: Mapping[str, Any],
-        task: Task[..., Any] | None,
-    ) -> Route | None:
-        query = RouteQuery(name, args, kwargs, options, task)
-        for router in self._routers:
-            route = router(self._app, query)
-            if route is not None:
-                return route
-        return None

@@ -12,6 +12,7 @@ from umbel.results import AsyncResult, GroupResult
 if TYPE_CHECKING:
     from umbel.app import Umbel
     from umbel.results.sets import Member
+    from umbel.spi import ResultBackend
 
 __all__ = [
     "OF_EACH",
@@ -149,6 +150,7 @@ class _Freezer:
     def __init__(self, app: Umbel, new: Callable[[], str]) -> None:
         self._app = app
         self._new = new
+        self._stores: dict[str | None, ResultBackend | str | None] = {}
         # Where results are sent and not kept: a Celery worker that sends the next step looks for the address here.
         self._reply_to = app.reply_to if app.reply_to != app.oid else None
 
@@ -171,17 +173,19 @@ class _Freezer:
             task_id = options["task_id"] = self._new()
         if self._reply_to is not None:
             options.setdefault("reply_to", self._reply_to)
-        kwargs = value.get("kwargs")
+        args, kwargs, name = value.get("args"), value.get("kwargs"), value["task"]
         frozen = {
             **value,
-            "args": tuple(value.get("args") or ()),
+            "args": tuple(args) if args else (),
             "kwargs": dict(kwargs) if kwargs else {},
             "options": options,
         }
-        frozen.setdefault("subtask_type", None)
-        frozen.setdefault("immutable", False)
-        task = self._app.tasks.get(frozen["task"])
-        return frozen, AsyncResult(task_id, None if task is None else task.backend_url, None, self._app, parent)
+        if "immutable" not in value or "subtask_type" not in value:  # made by hand
+            frozen = {"subtask_type": None, "immutable": False, **frozen}
+        if name not in self._stores:
+            task = self._app.tasks.get(name)
+            self._stores[name] = None if task is None else task.backend_url
+        return frozen, AsyncResult(task_id, self._stores[name], None, self._app, parent)
 
     def _chain(self, value: Mapping[str, Any], parent: Member | None) -> tuple[Frozen, Member]:
         frozen = _copy(value)

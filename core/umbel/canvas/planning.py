@@ -40,6 +40,8 @@ def plan(
     *options* stand over the signature's. ``chain`` in them is what follows all of this, last first.
     """
     kind = frozen["subtask_type"]
+    if kind is None:
+        return [_call(frozen, args, kwargs, options)]
     own = without_header_id(frozen) if kind == "chord" else frozen["options"]
     given = merge_options(own, options or {})
     if frozen["immutable"]:
@@ -49,9 +51,23 @@ def plan(
         return _plan_chain(frozen, args, kwargs, given)
     if kind == "group":
         return _plan_group(frozen, args, kwargs, given)
-    if kind == "chord":
-        return _plan_chord(frozen, args, kwargs, given)
-    return [PlannedCall(frozen["task"], args, {**frozen["kwargs"], **(kwargs or {})}, given)]
+    return _plan_chord(frozen, args, kwargs, given)
+
+
+def _call(
+    frozen: Mapping[str, Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] | None,
+    options: Mapping[str, Any] | None,
+) -> PlannedCall:
+    """Return the call of a single task. What needs no merging is not copied: groups have thousands of these."""
+    own_args, own_kwargs, given = frozen["args"], frozen["kwargs"], frozen["options"]
+    if not frozen["immutable"]:
+        if args:
+            own_args = (*args, *own_args)
+        if kwargs:
+            own_kwargs = {**own_kwargs, **kwargs}
+    return PlannedCall(frozen["task"], own_args, own_kwargs, merge_options(given, options) if options else given)
 
 
 def _plan_chain(
@@ -110,7 +126,10 @@ def _plan_group(
     calls: list[PlannedCall] = []
     shared = _shared(options)
     for member in frozen["kwargs"]["tasks"]:
-        calls.extend(plan(member, args, kwargs, shared))
+        if member["subtask_type"] is None:
+            calls.append(_call(member, args, kwargs, shared))
+        else:
+            calls.extend(plan(member, args, kwargs, shared))
     return calls
 
 
@@ -163,8 +182,12 @@ def _plan_header(
     body["chord_size"] = len(members)
     if header["immutable"]:
         args, kwargs = (), None
+    args = (*args, *header["args"])
     calls: list[PlannedCall] = []
     for index, member in enumerate(members):
-        place = {"chord": body, "group_id": group_id, "group_index": index}
-        calls.extend(plan(member, (*args, *header["args"]), kwargs, {**shared, **place}))
+        place = {**shared, "chord": body, "group_id": group_id, "group_index": index}
+        if member["subtask_type"] is None:
+            calls.append(_call(member, args, kwargs, place))
+        else:
+            calls.extend(plan(member, args, kwargs, place))
     return calls

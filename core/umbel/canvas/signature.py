@@ -75,6 +75,21 @@ class Signature(Stampable):
         Signature.__init__(made, value, app=app)
         return made
 
+    @classmethod
+    def of_call(
+        cls, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], app: Umbel | None, *, immutable: bool = False
+    ) -> Self:
+        """Return the signature of a call of the task *name* whose arguments nobody else holds: made twice as fast."""
+        made = cls.__new__(cls)
+        made["task"] = name
+        made["args"] = args
+        made["kwargs"] = kwargs
+        made["options"] = {}
+        made["subtask_type"] = None
+        made["immutable"] = immutable
+        made._app = app
+        return made
+
     # -- where it belongs ------------------------------------------------------------------------------------------
 
     @property

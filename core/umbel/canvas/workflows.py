@@ -68,8 +68,10 @@ class Workflows:
             planned += plan(frozen, args, kwargs)
             if self._keeps_flows and frozen["subtask_type"] is not None:
                 flows.append((frozen, result))
+            frozen = {}  # with thousands of members it is work for the garbage collector
             results.append(result)
         publications = self.prepare_calls(planned)
+        planned.clear()
         self._keep_flows(flows)
         if publications:
             publish(self._app.publisher, publications, sending)

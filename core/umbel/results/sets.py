@@ -83,7 +83,14 @@ class ResultSet(Members, Revocable, CeleryNames):
 
     def check_store(self) -> None:
         """Raise ``ValueError`` unless all members are kept in one result backend: one wait is for all of them."""
-        stores = {leaf.store if isinstance(leaf.store, str | None) else id(leaf.store): leaf for leaf in self.leaves()}
+        leaves = self.leaves()
+        given = [leaf.store for leaf in leaves]
+        if given.count(None) == len(given):  # nearly always, and told ten times faster
+            return
+        stores = {
+            store if isinstance(store, str | None) else id(store): leaf
+            for store, leaf in zip(given, leaves, strict=True)
+        }
         if len(stores) > 1:
             named = [(leaf.store or "the one of the application", leaf.id) for leaf in stores.values()]
             shown = " and ".join(f"{store} (of {task_id})" for store, task_id in named)

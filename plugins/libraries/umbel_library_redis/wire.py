@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import select
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from umbel_library_redis import errors
@@ -28,6 +28,8 @@ __all__ = ["DIRECT", "Wire"]
 
 _RECEIVE_BYTES: Final = 128 * 1024
 _CLOSED: Final = "Connection closed by server."
+#: Commands are joined up to about this size, and written: the server reads the first while the others follow.
+_PIECE_BYTES: Final = 128 * 1024
 #: What the reader says while an answer has not come whole. No answer is a tuple.
 _MORE: Final = ()
 
@@ -77,13 +79,15 @@ class Wire:
         return self.read()
 
     def send(self, commands: Sequence[Sequence[Any]]) -> None:
-        """Send *commands* in one write; as many answers are to be read then."""
+        """Send *commands*, packed before any of them is sent; as many answers are to be read then."""
         sock = self.socket or self._reconnect()
         if self._reader is None:
             with errors.driver_errors():
                 self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
         else:
-            sock.sendall(b"".join([_hiredis.pack_command(tuple(command)) for command in commands]))
+            packed = [_hiredis.pack_command(tuple(command)) for command in commands]
+            for piece in _pieces(packed):
+                sock.sendall(piece)
 
     def _reconnect(self) -> Any:
         """Connect anew, as the driver does by itself: who was cut off may still give back what he holds."""
@@ -133,3 +137,18 @@ class Wire:
         """Disconnect. May be called twice."""
         self.socket = None
         self._connection.disconnect()
+
+
+def _pieces(packed: list[bytes]) -> Iterator[bytes]:
+    """Yield *packed* commands, in few pieces."""
+    gathered: list[bytes] = []
+    size = 0
+    for command in packed:
+        gathered.append(command)
+        size += len(command)
+        if size >= _PIECE_BYTES:
+            yield b"".join(gathered)
+            gathered.clear()
+            size = 0
+    if gathered:
+        yield b"".join(gathered)

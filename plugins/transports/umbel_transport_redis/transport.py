@@ -9,13 +9,13 @@ from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 from umbel.exceptions import OperationalError
-from umbel.model import Publication, Queue, Settlement
+from umbel.model import Message, Publication, Queue, Settlement
 from umbel.spi import Consumer, JointTransport, Revocation, RevocationStore, Transport, TransportCapabilities
 from umbel.urls import mask_url
 from umbel_library_redis.dialing import database_of, identity_of
 from umbel_transport_redis import revocations as revoking
 from umbel_transport_redis.consumer import RedisConsumer
-from umbel_transport_redis.envelope import encode
+from umbel_transport_redis.envelope import Envelopes, encode
 from umbel_transport_redis.link import Link
 from umbel_transport_redis.scripts import PUT_BACK
 from umbel_transport_redis.settings import RedisTransportSettings
@@ -42,6 +42,9 @@ Command = tuple[Any, ...]
 
 #: Replies of remote control that nobody has read after this time are gone.
 _REPLIES_TTL_MS = 300_000
+
+#: How many messages one LPUSH carries.
+_PIECE = 500
 
 
 class RedisTransport(Transport, JointTransport, RevocationStore):
@@ -182,28 +185,48 @@ class RedisTransport(Transport, JointTransport, RevocationStore):
         return [("HDEL", self._names.inflight(consumer), *done) for consumer, done in fields.items()]
 
     def _pushes(self, publications: Sequence[Publication]) -> list[Command]:
+        """Return the commands that publish; what goes into one list does so in pieces, which the server reads meanwhile."""
         pushes: dict[str, list[bytes]] = {}
         others: list[Command] = []
-        expiring: list[Command] = []
-        names = self._names
+        places: dict[tuple[str, int | None], tuple[Callable[[bytes], None], Callable[[Message], bytes]]] = {}
         for publication in publications:
-            if publication.exchange and self._routes.is_broadcast(self.link, publication):
-                envelope = encode(publication, publication.exchange, publication.routing_key, 0)
-                others.append(("PUBLISH", names.channel(publication.exchange, publication.routing_key), envelope))
+            if publication.exchange or publication.deliver_at is not None:
+                others.extend(self._push_elsewhere(publication, pushes))
                 continue
+            queue = publication.queue
+            name = publication.routing_key or (queue.name if queue else "")
             priority = publication.priority
-            step = names.step_of(priority)
-            wire_priority = names.wire_priority(priority)
-            for name in self._routes.queues_for(self.link, publication):
-                if not publication.exchange:
-                    envelope = encode(publication, "", name, wire_priority)
-                else:
-                    envelope = encode(publication, publication.exchange, publication.routing_key, wire_priority)
-                if holds_replies(publication.exchange):  # a caller who died does not read them, nor delete the list
-                    expiring.append(("PEXPIRE", names.lists(name)[step], _REPLIES_TTL_MS))
-                if publication.deliver_at is None or not self._routes.waits_in_store(self.link, publication, name):
-                    pushes.setdefault(names.lists(name)[step], []).append(envelope)
-                else:
-                    score = int(publication.deliver_at * 1000)
-                    others.append(("ZADD", names.delayed(name), score, b"%d%b" % (step + 1, envelope)))
-        return [("LPUSH", key, *values) for key, values in pushes.items()] + others + expiring
+            place = places.get((name, priority))
+            if place is None:
+                key = self._names.lists(name)[self._names.step_of(priority)]
+                envelopes = Envelopes("", name, self._names.wire_priority(priority))
+                place = places[name, priority] = pushes.setdefault(key, []).append, envelopes.encode
+            push, encoded = place
+            push(encoded(publication.message))
+        into_lists: list[Command] = [
+            ("LPUSH", key, *values[start : start + _PIECE])
+            for key, values in pushes.items()
+            for start in range(0, len(values), _PIECE)
+        ]
+        return into_lists + others
+
+    def _push_elsewhere(self, publication: Publication, pushes: dict[str, list[bytes]]) -> list[Command]:
+        """Publish through an exchange, or for later: add to *pushes*, and return further commands."""
+        names, priority = self._names, publication.priority
+        exchange, routing_key = publication.exchange, publication.routing_key
+        if exchange and self._routes.is_broadcast(self.link, publication):
+            return [
+                ("PUBLISH", names.channel(exchange, routing_key), encode(publication.message, exchange, routing_key, 0))
+            ]
+        commands: list[Command] = []
+        step, wire_priority = names.step_of(priority), names.wire_priority(priority)
+        for name in self._routes.queues_for(self.link, publication):
+            envelope = encode(publication.message, exchange, routing_key if exchange else name, wire_priority)
+            if publication.deliver_at is None or not self._routes.waits_in_store(self.link, publication, name):
+                pushes.setdefault(names.lists(name)[step], []).append(envelope)
+            else:
+                score = int(publication.deliver_at * 1000)
+                commands.append(("ZADD", names.delayed(name), score, b"%d%b" % (step + 1, envelope)))
+            if holds_replies(exchange):  # a caller who died does not read them, nor delete the list
+                commands.append(("PEXPIRE", names.lists(name)[step], _REPLIES_TTL_MS))
+        return commands

@@ -51,3 +51,22 @@ def test_together_and_alone_give_the_same_messages(app: Umbel, number: int) -> N
     headers = [each.message.headers for each in together]
     assert len({id(each) for each in headers}) == len(headers)
     assert len({id(each["stamps"]) for each in headers}) == len(headers)
+
+
+def _by_argument(name: str, args: Any, kwargs: Any, options: Any, task: Any = None, **_: Any) -> Any:
+    """A route that depends on the first argument."""
+    if not args or args[0] == 0:
+        return None
+    return {"queue": "odd", "priority": 5} if args[0] % 2 else {"queue": "even"}
+
+
+def test_members_that_are_alike_and_go_different_ways_go_them() -> None:
+    app = Umbel("routed", broker="memory://routed", backend="memory://routed", set_as_current=False)
+    app.conf.update(task_routes=[_by_argument])
+    one = app.task(name="one")(lambda number: number)
+    frozen, _ = app.workflows.freeze(group(one.s(number) for number in (1, 3, 2, 4, 0, 5)))
+    together = app.workflows.prepare_calls(plan(frozen))
+    alone = [publication for call in plan(frozen) for publication in app.workflows.prepare_calls([call])]
+    ways = [("odd", 5), ("odd", 5), ("even", None), ("even", None), ("celery", None), ("odd", 5)]
+    assert [(each.routing_key, each.priority) for each in together] == ways
+    assert [_plain(each) for each in together] == [_plain(each) for each in alone]

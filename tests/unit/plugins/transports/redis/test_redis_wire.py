@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Iterator
@@ -226,3 +227,18 @@ def test_a_delayed_task_goes_where_the_workers_of_its_queue_look(
     assert not client.exists("umbel.listeners.celery")
     for each in (other, fresh):
         each.close()
+
+
+def test_many_at_once_lie_in_the_order_in_which_they_were_sent(transport: RedisTransport, client: redis.Redis) -> None:
+    bodies = [b"[[%d], {}, %b]" % (number, b"x" * (number % 7) * 300) for number in range(1_203)]
+    transport.publish([Publication(Message(body, dict(HEADERS)), QUEUE, "", "celery") for body in bodies], 5)
+    found = [base64.b64decode(json.loads(raw)["body"]) for raw in client.lrange("celery", 0, -1)]
+    assert found[::-1] == bodies
+
+
+def test_headers_whose_names_are_no_text_are_written_as_json_does(
+    transport: RedisTransport, client: redis.Redis
+) -> None:
+    transport.publish([Publication(Message(BODY, {**HEADERS, "stamps": {7: "seven"}}), QUEUE, "", "celery")], 5)
+    [raw] = client.lrange("celery", 0, -1)
+    assert json.loads(raw)["headers"]["stamps"] == {"7": "seven"}
