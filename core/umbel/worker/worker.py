@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -84,6 +85,8 @@ class Worker:
         self.broadcasts = all(transport.capabilities.fanout for transport in transports)
         self.queues = choose_queues(app, self.node, queues, exclude_queues)
         signals.celeryd_after_setup.send_robust(sender=self.node, instance=self, conf=app.conf)
+        #: What tells this worker from another of its name.
+        self.instance = secrets.token_hex(8)
         self.started_at: float | None = None
         #: Tells others of this worker, and hears of them; both are made by their steps.
         self.events: EventsStep

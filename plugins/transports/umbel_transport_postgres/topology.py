@@ -99,7 +99,8 @@ class Topology:
                     )
             if self.version < 0:  # a declaration has changed it
                 self.version = link.rows("SELECT version FROM SCHEMA.topology")[0][0]
-            self._routes[key] = targets
+            if targets:  # that there is nobody is not remembered: nothing is written then, which would find it outdated
+                self._routes[key] = targets
         return targets
 
     def declare(self, link: Link, queues: Iterable[Queue]) -> None:

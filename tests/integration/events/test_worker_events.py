@@ -39,7 +39,7 @@ def test_a_worker_tells_that_it_is_there_lives_and_goes(umbel_app: Umbel, listen
     assert kinds(heard)[0] == "worker-online"
     assert kinds(heard)[-1] == "worker-offline"
     assert set(kinds(heard)) == {"worker-online", "worker-heartbeat", "worker-offline"}
-    fields = {"freq", "active", "processed", "loadavg", "sw_ident", "sw_ver", "sw_sys"}
+    fields = {"freq", "active", "processed", "loadavg", "sw_ident", "sw_ver", "sw_sys", "instance"}
     for event in heard:
         assert event.keys() == COMMON | fields
         assert event["hostname"] == "w1@here"

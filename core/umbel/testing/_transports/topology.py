@@ -114,6 +114,16 @@ class TopologyTests(TransportStage):
         assert self.drain(self.consumer(every), idle_s=0.1) == [b"both"]
         assert self.drain(self.consumer(some), idle_s=0.1) == [b"both", b"one"]
 
+    def test_a_queue_that_is_bound_later_gets_what_is_sent_later(self) -> None:
+        """A publisher that has found nobody must not remember that there is nobody."""
+        exchange = self.exchange("topic")
+        self.transport.delete(self.bound("to-make-it-known", exchange, "never").name)
+        self.send(exchange, "a.b", b"nobody's")
+        late = Queue(name=self.name("late"), exchange=exchange, routing_key="a.*")
+        self.connect().declare([late])
+        self.send(exchange, "a.b", b"1")
+        assert self.drain(self.consumer(late), idle_s=0.1) == [b"1"]
+
     def test_the_default_exchange_reaches_a_queue_by_its_name(self) -> None:
         queue = self.queue()
         publication = Publication(Message(b"1"), queue, "", queue.name)

@@ -32,7 +32,7 @@ _REPLY_TIMEOUT_S = 5.0
 
 
 class Listener:
-    """Takes requests for *node* from the broker and gives each to *obey*, whose answer goes to whoever asked.
+    """Takes requests for *node* from the broker, as the *instance* of that name, and gives each to *obey*, whose answer goes to whoever asked.
 
     *connected* is called with the transport after each connect, *obeyed* after each command and before its answer goes
     out, *look* every second, all in the listener's thread; *peers* gives the nodes that live, or ``None`` where that is not known.
@@ -42,6 +42,7 @@ class Listener:
         self,
         app: Umbel,
         node: str,
+        instance: str,
         obey: Callable[[ControlRequest], Any],
         *,
         connected: Callable[[Transport], None],
@@ -50,15 +51,18 @@ class Listener:
         peers: Callable[[], list[str] | None],
     ) -> None:
         self.is_connected = False
+        #: Whether another worker of this name was found, and a queue apart from its is used.
+        self.has_own_queue = False
         self._app = app
         self._node = node
+        self._instance = instance
         self._obey = obey
         self._connected = connected
         self._obeyed = obeyed
         self._look = look
         self._peers = peers
         self._accept = app.codec.content_types(app.conf.accept_content)
-        self._queue = node_queue(app.conf, node)
+        self._queue = self._consumed = node_queue(app.conf, node)
         self._closing = threading.Event()
         self._heard = threading.Event()
         self._consumer: Consumer | None = None
@@ -83,8 +87,12 @@ class Listener:
         return self._closing.is_set()
 
     def take_own_queue(self) -> None:
-        """Listen in a queue of this process alone: another worker has the node's name."""
-        self._queue = attrs.evolve(self._queue, name=f"{self._node}.{os.getpid()}.{self._queue.exchange.name}")
+        """Listen in a queue of this worker alone from now on: another has the node's name, and shares its queue."""
+        self.has_own_queue = True
+        self._queue = attrs.evolve(self._queue, name=f"{self._node}.{self._instance}.{self._queue.exchange.name}")
+        consumer = self._consumer
+        if consumer is not None:
+            consumer.wake()
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """Stop listening. May be called twice, and from a command."""
@@ -129,18 +137,24 @@ class Listener:
         with contextlib.ExitStack() as stack:
             self._transport = transport = self._app.open_transport()
             stack.callback(self._close_transport)
-            # Not declared by this connection: an exclusive queue belongs to the one that consumes it.
-            consumer = transport.consume([self._queue], 0, self._node)
-            stack.callback(_quietly, consumer.close)
-            self._consumer = consumer
             stack.callback(self._disconnected)
+            self._consume(transport)
             self._connected(transport)
             self.is_connected = True
             self._heard.set()
             if self._is_lost:
                 logger.info("remote control is connected again")
                 self._is_lost = False
-            self._listen(consumer)
+            self._listen(transport)
+
+    def _consume(self, transport: Transport) -> None:
+        """Listen in the queue, and no more in the one before it, which another worker of this name may be consuming."""
+        before = self._consumer
+        # Not declared by this connection: an exclusive queue belongs to the one that consumes it.
+        self._consumer = transport.consume([self._queue], 0, self._node)
+        self._consumed = self._queue
+        if before is not None:
+            _quietly(before.close)
 
     def _close_transport(self) -> None:
         transport, self._transport = self._transport, None
@@ -149,11 +163,17 @@ class Listener:
 
     def _disconnected(self) -> None:
         self.is_connected = False
-        self._consumer = None
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            _quietly(consumer.close)
 
-    def _listen(self, consumer: Consumer) -> None:
+    def _listen(self, transport: Transport) -> None:
         look_at = time.monotonic() + _LOOK_EVERY_S
         while not self._closing.is_set():
+            if self._consumed is not self._queue:
+                self._consume(transport)
+            consumer = self._consumer
+            assert consumer is not None
             deliveries = consumer.receive(_MOST_AT_ONCE, max(0.0, look_at - time.monotonic()))
             self._backoff.reset()
             consumer.settle(Settlement(acks=deliveries))
@@ -163,9 +183,9 @@ class Listener:
                 consumer.extend()
                 self._look(self._opened())
                 look_at = time.monotonic() + _LOOK_EVERY_S
-        if not self._queue.durable:
+        if not self._queue.durable and self._consumer is not None:
             with contextlib.suppress(TransportError, OSError):
-                consumer.cancel_queue(self._queue.name)
+                self._consumer.cancel_queue(self._consumed.name)
 
     def _opened(self) -> Transport:
         if self._transport is None:

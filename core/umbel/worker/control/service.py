@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from umbel.control.revoking import by_ids
 from umbel.protocol.control import ControlRequest
+from umbel.protocol.reprs import saferepr
 from umbel.spi import Revocation, Transport
 from umbel.worker.control.autoscaler import Autoscaler
 from umbel.worker.control.figures import memory_bytes
@@ -50,6 +51,7 @@ class ControlService:
         self.listener = Listener(
             worker.app,
             worker.node,
+            worker.instance,
             lambda request: self.obey(request.method, request.arguments, request),
             connected=self._connected,
             obeyed=self.revoked.write,
@@ -163,6 +165,21 @@ class ControlService:
         """Take part in an election, where others are heard."""
         if self._worker.gossip.is_listening:
             self._worker.gossip.election(id, topic, action)
+
+    def heard_of_twin(self, event: Mapping[str, Any]) -> None:
+        """Warn of another worker of this name, wherever it is, and hear commands apart from it. Any thread."""
+        worker = self._worker
+        if self.listener.has_own_queue:
+            return  # warned of before
+        logger.warning(
+            "another worker named %s is at this broker (process %s, %s %s); they are told apart by their processes "
+            "alone: give each a name of its own (-n NAME@%%h)",
+            worker.node,
+            saferepr(event.get("pid"), 20),
+            saferepr(event.get("sw_ident"), 40),
+            saferepr(event.get("sw_ver"), 20),
+        )
+        self.listener.take_own_queue()
 
     # -- revocation of what is held -----------------------------------------------------------------------------------
 

@@ -32,4 +32,5 @@ def heartbeat(worker: Worker, interval_s: float) -> Mapping[str, Any]:
         "sw_ident": SOFTWARE,
         "sw_ver": __version__,
         "sw_sys": platform.system(),
+        "instance": worker.instance,
     }

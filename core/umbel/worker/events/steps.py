@@ -144,7 +144,13 @@ class GossipStep(Step):
 
     def __init__(self, worker: Worker) -> None:
         super().__init__(worker)
-        worker.gossip = self._gossip = Gossip(worker.app, worker.node, lambda kind, **fields: self._send(kind, fields))
+        worker.gossip = self._gossip = Gossip(
+            worker.app,
+            worker.node,
+            worker.instance,
+            lambda kind, **fields: self._send(kind, fields),
+            twin=worker.control.heard_of_twin,
+        )
 
     def include_if(self, worker: Worker) -> bool:
         """Without broadcasts nobody is heard."""

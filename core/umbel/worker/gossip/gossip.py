@@ -25,6 +25,7 @@ logger = logging.getLogger("umbel.worker.gossip")
 _MISSED: Final = 2.0
 _LONGEST_INTERVAL_S: Final = 3600.0
 _MOST_PEERS: Final = 5000
+_MOST_TWINS: Final = 20
 _LOOK_EVERY_S: Final = 1.0
 #: As Celery's gossip: an event that has waited for longer is of no use.
 _QUEUE_TTL_S: Final = 2.0
@@ -33,12 +34,24 @@ _QUEUE_TTL_S: Final = 2.0
 class Gossip:
     """Hears workers of the same application in a thread of its own. :meth:`peers` may be asked by any thread.
 
-    *send* publishes an event. Before :meth:`start`, and where it is never called, there are no peers.
+    *send* publishes an event. Before :meth:`start`, and where it is never called, there are no peers. *twin* is called
+    once with an event of each other worker that has the same name and is not this *instance*, in the thread of gossip.
     """
 
-    def __init__(self, app: Umbel, node: str, send: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        app: Umbel,
+        node: str,
+        instance: str,
+        send: Callable[..., None],
+        *,
+        twin: Callable[[Mapping[str, Any]], None],
+    ) -> None:
         self._app = app
         self._node = node
+        self._own = frozenset({instance, os.getpid()})
+        self._twin = twin
+        self._twins: set[Any] = set()
         #: Elections for actions of the topic ``task``: the winner sends the signature that is the action.
         self.elections = Elections(f"{node}.{os.getpid()}", send, self._perform)
         self.election = self.elections.begin
@@ -109,6 +122,7 @@ class Gossip:
         elif kind == "worker-elect-ack":
             self.elections.acknowledged(event, self.peers())
         if node == self._node:
+            self._hear_own_name(kind, event)
             return
         if kind == "worker-offline":
             if self._heard.pop(node, None) is not None:
@@ -123,6 +137,16 @@ class Gossip:
         self._heard[node] = (time.time(), float(interval_s))
         if known is None:
             self._tell(self.on_node_join, node)
+
+    def _hear_own_name(self, kind: str, event: Mapping[str, Any]) -> None:
+        """Notice that it is somebody else who speaks in this name. Celery's workers have a process id alone."""
+        if kind not in ("worker-online", "worker-heartbeat"):
+            return
+        who = event.get("instance") or event.get("pid")
+        if not isinstance(who, str | int) or who in self._own | self._twins or len(self._twins) >= _MOST_TWINS:
+            return
+        self._twins.add(who)
+        self._twin(event)
 
     def _look(self) -> None:
         self.elections.look()
