@@ -117,6 +117,13 @@ class RabbitmqSite(Site):
     fillings = ("alarm",)
     short_lease: Mapping[str, Any] = {"broker_heartbeat": 2}
 
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        # What RabbitMQ cannot pass on while it starts, it would try again after three minutes: more than a run lasts.
+        self.server = RabbitmqServer(
+            folder / "broker", advanced="[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 5000}]}]."
+        )
+
     def __enter__(self) -> Self:
         self._store = RedisServer(self.folder / "store")
         self._store.start()

@@ -178,14 +178,18 @@ class RedisServer(Server):
 
 
 class RabbitmqServer(Server):
-    """RabbitMQ as a node of its own, with its own port mapper and cookie. *settings* are lines of ``rabbitmq.conf``."""
+    """RabbitMQ as a node of its own, with its own port mapper and cookie.
+
+    *settings* are lines of ``rabbitmq.conf``, *advanced* is the text of ``advanced.config``.
+    """
 
     programs = ("/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server")
     package = "rabbitmq-server"
 
-    def __init__(self, folder: Path, settings: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, settings: Sequence[str] = (), *, advanced: str = "[].") -> None:
         super().__init__(folder)
         self._settings = list(settings)
+        self._advanced = advanced
         self._distribution_port = free_port()
         self._mapper_port = free_port()
         self._mapper: subprocess.Popen[bytes] | None = None
@@ -219,6 +223,7 @@ class RabbitmqServer(Server):
         (folder / "home").mkdir(exist_ok=True)
         (folder / "plugins").write_text("[].\n")
         (folder / "rabbitmq.conf").write_text("".join(f"{line}\n" for line in self._settings))
+        (folder / "advanced.config").write_text(f"{self._advanced}\n")
         return {
             "HOME": str(folder / "home"),
             "RABBITMQ_NODENAME": f"umbel{self.port}@localhost",
@@ -229,6 +234,7 @@ class RabbitmqServer(Server):
             "RABBITMQ_LOG_BASE": str(folder / "log"),
             "RABBITMQ_PID_FILE": str(folder / "pid"),
             "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "advanced.config"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
             "ERL_EPMD_PORT": str(self._mapper_port),

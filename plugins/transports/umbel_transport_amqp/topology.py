@@ -8,11 +8,13 @@ queues of Umbel's own.
 from __future__ import annotations
 
 import math
+import os
 import re
 import time
 import types
 from typing import Any, Final
 
+from amqp.exceptions import AccessRefused, NotFound
 from kombu.transport import native_delayed_delivery as ladder
 
 from umbel.exceptions import OperationalError, TransportError
@@ -36,6 +38,11 @@ _HANDS_OVER_SAFELY: Final = {
     "x-overflow": "reject-publish",
     "x-dead-letter-strategy": "at-least-once",
 }
+#: An exchange that is declared last: when it is there, the whole ladder is, and survives a kill.
+_ALL_THERE: Final = "umbel_delayed_complete"
+#: The first RabbitMQ that has written down a new quorum queue when it says so.
+_WRITES_AT_ONCE: Final = (4,)
+_EXTRA_EXPIRES_MS: Final = 60_000
 #: More queues than a process uses: the memory of what is declared starts anew.
 _MOST_KNOWN: Final = 2000
 
@@ -76,6 +83,7 @@ class Topology:
 
     def declare(self, queue: Queue) -> None:
         """See to it that *queue*, its exchanges and bindings exist."""
+        is_new_quorum = queue.queue_arguments.get("x-queue-type") == "quorum" and not self._is_there(queue.name)
         with self._wire.asking(f"declare queue {queue.name!r} on") as channel:
             channel.queue_declare(
                 queue=queue.name,
@@ -90,9 +98,39 @@ class Topology:
                     channel.queue_bind(
                         queue=queue.name, exchange=exchange.name, routing_key=key, arguments=queue.binding_arguments
                     )
+        if is_new_quorum:
+            self._have_written(queue.name)
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
         self._known[id(queue)] = queue
+
+    def _is_there(self, name: str) -> bool:
+        try:
+            with self._wire.asking(f"look for queue {name!r} on") as channel:
+                channel.queue_declare(queue=name, passive=True)
+        except TransportError as error:
+            if isinstance(error.__cause__, NotFound):
+                return False
+            raise
+        return True
+
+    def _have_written(self, name: str) -> None:
+        """See to it that the new quorum queue *name*, and what is put into it, survives a kill of the broker.
+
+        Before version 4, RabbitMQ keeps the name of the last one for up to a second before it writes it down; a queue that it
+        finds no name for is empty after a restart. It writes down what it has when another one is made.
+        """
+        if self._wire.server_version >= _WRITES_AT_ONCE:
+            return
+        extra = f"{name}.{os.urandom(6).hex()}"
+        arguments = {"x-queue-type": "quorum", "x-expires": _EXTRA_EXPIRES_MS}
+        try:
+            with self._wire.asking(f"declare queue {extra!r} on") as channel:
+                channel.queue_declare(queue=extra, durable=True, auto_delete=False, arguments=arguments)
+                channel.queue_delete(queue=extra)
+        except OperationalError as error:
+            if not isinstance(error.__cause__, AccessRefused):  # whoever may not make it takes the risk of a second
+                raise
 
     def _declare_exchange(self, channel: Any, exchange: Exchange) -> None:
         if exchange.name.startswith("amq.") or exchange in self._exchanges:
@@ -131,14 +169,18 @@ class Topology:
 
     def _raise_ladder(self) -> None:
         try:
-            # The last thing that is declared: when it is there, all is. Some hundred questions less for each process.
+            # Some hundred questions less for each process.
             with self._wire.asking("look for the delay queues on") as channel:
-                channel.exchange_declare(exchange=f"{_TENTHS}_9", type="fanout", passive=True)
+                channel.exchange_declare(exchange=_ALL_THERE, type="fanout", passive=True)
         except OperationalError:
             raise
         except TransportError:
             with self._wire.asking("declare the delay queues on") as channel:
                 self._declare_ladder(channel)
+            if self._type == "quorum":
+                self._have_written(_TENTHS)
+            with self._wire.asking("declare the delay queues on") as channel:
+                channel.exchange_declare(exchange=_ALL_THERE, type="fanout", durable=True, auto_delete=False)
         self._has_ladder = True
 
     def _declare_ladder(self, channel: Any) -> None:
