@@ -108,6 +108,15 @@ class Task(TaskHandlers, TaskWorkflows, TaskSignatures, Generic[P, R]):
         finally:
             pop_frame(token)
 
+    def value_here(self, request: Context, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Run the function for the eager call *request*, and return its value, or raise: what ``apply`` does at its core."""
+        value = self.entry(*args, **kwargs)
+        if self.is_coroutine:
+            from umbel.calling.eager import run_coroutine  # for start-up: what sends calls runs none
+
+            return run_coroutine(value)
+        return value
+
     @property
     def entry(self) -> Callable[..., Any]:
         """What a worker calls, after :meth:`push_request`: ``run``, or ``__call__`` where its class overrides that."""

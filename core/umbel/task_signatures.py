@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from umbel.canvas.signature import Signature
+from umbel.canvas.signature import Signature, signature_of_call
 from umbel.task_attributes import TaskAttributes
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ class TaskSignatures(TaskAttributes):
 
     def s(self, *args: Any, **kwargs: Any) -> Signature:
         """``signature(args, kwargs)``; further arguments go in front when it is called."""
-        return Signature.of_call(self.name, args, kwargs, self.app)
+        return signature_of_call(self.name, args, kwargs, self.app)
 
     def si(self, *args: Any, **kwargs: Any) -> Signature:
         """Like :meth:`s`, but it takes no further arguments: not the result of the step before."""
-        return Signature.of_call(self.name, args, kwargs, self.app, immutable=True)
+        return signature_of_call(self.name, args, kwargs, self.app, immutable=True)

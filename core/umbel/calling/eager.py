@@ -20,6 +20,7 @@ from umbel.results.eager_result import EagerResult
 from umbel.states import FAILURE, IGNORED, REJECTED, RETRY, SUCCESS
 
 if TYPE_CHECKING:
+    from umbel.app import Umbel
     from umbel.task import Task
 
 __all__ = ["apply_eagerly", "run_coroutine", "run_eagerly"]
@@ -73,7 +74,7 @@ def run_eagerly(
         app=task.app,
         children=request.children,
     )
-    _continue(request, state, value, einfo)
+    _continue(task.app, request, state, value, einfo)
     return result
 
 
@@ -121,8 +122,7 @@ def _attempt(task: Task[..., Any], request: Context) -> tuple[str, Any, Exceptio
         started = time.perf_counter()
         try:
             task.before_start(request.id, args, kwargs)
-            value = task.entry(*args, **kwargs)
-            value = run_coroutine(value) if task.is_coroutine else value
+            value = task.value_here(request, args, kwargs)
             state = SUCCESS
         except Exception as error:  # whatever a task may raise is its outcome
             state, value, einfo = _outcome(task, error)
@@ -172,16 +172,16 @@ def _handle(
             )
 
 
-def _continue(request: Context, state: str, value: Any, einfo: ExceptionInfo | None) -> None:
+def _continue(app: Umbel, request: Context, state: str, value: Any, einfo: ExceptionInfo | None) -> None:
     """Run callbacks or errbacks; they are eager too."""
     from umbel.canvas.signature import Signature  # canvas stands above; only a linked eager call needs it
 
     if state == SUCCESS:
         for callback in request.callbacks or ():
-            Signature.from_dict(callback).apply((value,))
+            Signature.from_dict(callback, app).apply((value,))
     elif state == FAILURE:
         for errback in request.errbacks or ():
-            signature = Signature.from_dict(errback)
+            signature = Signature.from_dict(errback, app)
             several = not signature.subtask_type and signature.type.parameters.takes_several
             given = (request, value, None if einfo is None else einfo.traceback) if several else (request.id,)
             signature.apply(given)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from umbel.results.sets import Member
     from umbel.task import Task
 
-__all__ = ["Signature", "as_signature_list", "maybe_signature", "signature"]
+__all__ = ["Signature", "as_signature_list", "maybe_signature", "signature", "signature_of_call"]
 
 
 class Signature(Stampable):
@@ -73,21 +73,6 @@ class Signature(Stampable):
     def _restored(cls, value: Mapping[str, Any], app: Umbel | None) -> Signature:
         made = cls.__new__(cls)
         Signature.__init__(made, value, app=app)
-        return made
-
-    @classmethod
-    def of_call(
-        cls, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], app: Umbel | None, *, immutable: bool = False
-    ) -> Self:
-        """Return the signature of a call of the task *name* whose arguments nobody else holds: made twice as fast."""
-        made = cls.__new__(cls)
-        made["task"] = name
-        made["args"] = args
-        made["kwargs"] = kwargs
-        made["options"] = {}
-        made["subtask_type"] = None
-        made["immutable"] = immutable
-        made._app = app
         return made
 
     # -- where it belongs ------------------------------------------------------------------------------------------
@@ -232,6 +217,16 @@ class Signature(Stampable):
         merged = self.merged(args or (), kwargs, options)
         return self.type.apply(merged[0], merged[1], **merged[2])
 
+    def election(self) -> Any:
+        """Have the workers elect one of them to send it, and return the result that it will have.
+
+        Every worker that hears of it would call it, and the one that was asked first does. Workers without gossip take
+        no part.
+        """
+        frozen, result = self.app.workflows.freeze(self)
+        self.app.control.election(result.id, "task", frozen)
+        return result
+
     def __invert__(self) -> Any:
         """``~sig``: send it and wait for its value."""
         return self.apply_async().get()
@@ -268,6 +263,21 @@ class Signature(Stampable):
         return f"{self.task}({', '.join(shown)})"
 
     __str__ = __repr__
+
+
+def signature_of_call(
+    name: str, args: tuple[Any, ...], kwargs: dict[str, Any], app: Umbel | None, *, immutable: bool = False
+) -> Signature:
+    """Return the signature of a call of the task *name*, whose arguments nobody else holds: made twice as fast."""
+    made = Signature.__new__(Signature)
+    made["task"] = name
+    made["args"] = args
+    made["kwargs"] = kwargs
+    made["options"] = {}
+    made["subtask_type"] = None
+    made["immutable"] = immutable
+    made._app = app
+    return made
 
 
 def signature(varies: Any, *args: Any, **kwargs: Any) -> Signature:

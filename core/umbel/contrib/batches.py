@@ -23,8 +23,6 @@ from typing import Any, ParamSpec, TypeVar
 import attrs
 
 from umbel.context import Context
-from umbel.results.eager_result import EagerResult
-from umbel.states import FAILURE, SUCCESS
 from umbel.task import Task
 
 __all__ = ["Batches", "SimpleRequest", "ends_of"]
@@ -93,16 +91,13 @@ class Batches(Task[P, R]):
     flush_every: int = 10
     flush_interval: float = 30
 
-    def apply(self, args: Any = None, kwargs: Any = None, throw: bool | None = None, **options: Any) -> Any:
-        """Run one call here and now, as a batch of its own."""
-        request = SimpleRequest(options.get("task_id"), self.name, tuple(args or ()), dict(kwargs or {}))
-        ran = super().apply(([request],), {}, throw, **options)
-        if not ran.successful():
-            return ran
-        ((succeeded, value),) = ends_of([request], ran.result)
-        if not succeeded and (self.app.conf.task_eager_propagates if throw is None else throw):
+    def value_here(self, request: Context, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Run the call *request* here and now, as a batch of its own; return its value, or raise its failure."""
+        alone = SimpleRequest.of(request)
+        ((succeeded, value),) = ends_of([alone], super().value_here(request, ([alone],), {}))
+        if not succeeded:
             raise value
-        return EagerResult(ran.id, value, SUCCESS if succeeded else FAILURE, name=self.name, app=self.app)
+        return value
 
 
 def ends_of(requests: Sequence[SimpleRequest], returned: Any) -> list[tuple[bool, Any]]:

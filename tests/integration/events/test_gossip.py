@@ -75,6 +75,26 @@ def test_an_election_has_one_winner(umbel_app: Umbel, listen: Listen, until: Unt
     assert first.keys() >= {"id", "topic", "action", "cver", "clock", "pid"}
 
 
+def test_a_signature_that_all_workers_hear_of_is_called_by_one(umbel_app: Umbel, until: Until) -> None:
+    """``Signature.election`` of the manual's list: whoever is elected sends it, under the id that the caller has."""
+    done: list[tuple[int, int]] = []
+
+    @umbel_app.task
+    def lead(x: int, y: int) -> int:
+        done.append((x, y))
+        return x + y
+
+    with node(umbel_app, "a", heartbeat_interval=0.05) as a, node(umbel_app, "b", heartbeat_interval=0.05) as b:
+        until(lambda: a.gossip.peers() and b.gossip.peers(), "they heard each other")
+        call = lead.s(2, 3)
+        result = call.election()
+        assert result.get(timeout=20) == 5
+        chained = (lead.s(1, 1) | lead.s(10)).election()
+        assert chained.get(timeout=20) == 12
+        assert "task_id" not in call.options
+    assert done == [(2, 3), (1, 1), (2, 10)]
+
+
 def test_a_worker_acknowledges_an_election_of_others(umbel_app: Umbel, listen: Listen, until: Until) -> None:
     ears = listen(umbel_app, "worker.#")
     with node(umbel_app, "a") as a, umbel_app.events.Dispatcher(hostname="other@there") as dispatcher:

@@ -185,3 +185,42 @@ def test_a_batch_runs_at_once(app: Umbel) -> None:
     assert double.apply((4,)).get() == 8
     app.conf.task_always_eager = True
     assert double.delay(5).get() == 10
+
+
+def test_a_batch_that_runs_at_once_ends_each_call_as_a_worker_does(app: Umbel) -> None:
+    """Callbacks get the call's own value, errbacks hear of its own failure, handlers of its own arguments."""
+    heard: list[tuple[str, Any]] = []
+
+    class Telling(Batches[..., Any]):
+        abstract = True
+
+        def on_success(self, retval: Any, task_id: str | None, args: Any, kwargs: Any) -> None:
+            heard.append(("success", (retval, args, kwargs)))
+
+    @app.task(base=Telling)
+    def halve(requests: list[SimpleRequest]) -> Any:
+        for request in requests:
+            if request.args[0] % 2:
+                request.fail(ValueError(request.args[0]))
+        return [request.args[0] // 2 for request in requests]
+
+    @app.task
+    def note(value: Any) -> None:
+        heard.append(("value", value))
+
+    @app.task
+    def mourn(task_id: str) -> None:
+        heard.append(("failed", task_id))
+
+    assert halve.apply((8,), link=note.s()).get() == 4
+    failed = halve.apply((3,), task_id="odd", link=note.s(), link_error=mourn.s(), throw=False)
+    assert (failed.state, repr(failed.result)) == ("FAILURE", "ValueError(3)")
+    assert heard == [("success", (4, (8,), {})), ("value", 4), ("failed", "odd")]
+    with pytest.raises(ValueError, match="3"):
+        halve.apply((3,), throw=True)
+
+    @app.task(base=Batches)
+    async def ahalve(requests: list[SimpleRequest]) -> Any:
+        return [request.kwargs["x"] // 2 for request in requests]
+
+    assert ahalve.apply(kwargs={"x": 6}).get() == 3
