@@ -95,13 +95,22 @@ class RedisBackend(ResultBackend, JointBackend):
             with self._connections.lent() as connection:
                 for start in range(0, len(ids), _BATCH):
                     batch = ids[start : start + _BATCH]
-                    keys = [self._key(task_id) for task_id in batch]
-                    values = self._connections.call(connection, "MGET", *keys, *(f"{key}.note" for key in keys))
-                    for task_id, payload, note in zip(batch, values, values[len(batch) :], strict=False):
-                        found.append(None if payload is None else self._meta(task_id, payload, note))
+                    found += self._metas(batch, self._connections.call(connection, *self._question(batch)))
         except BackendError as error:
             raise BackendGetMetaError(str(error), task_id=ids[0] if ids else "") from error
         return found
+
+    def _question(self, ids: Sequence[str]) -> Sequence[str]:
+        """Return the command that asks for the documents of *ids* and what Umbel notes beside them."""
+        keys = [self._key(task_id) for task_id in ids]
+        return ("MGET", *keys, *(f"{key}.note" for key in keys))
+
+    def _metas(self, ids: Sequence[str], values: Sequence[Any]) -> list[TaskMeta | None]:
+        """Read the answer to :meth:`_question`."""
+        return [
+            None if payload is None else self._meta(task_id, payload, note)
+            for task_id, payload, note in zip(ids, values, values[len(ids) :], strict=False)
+        ]
 
     def _meta(self, task_id: str, payload: bytes, note: bytes | None) -> TaskMeta:
         if note is not None:
@@ -139,17 +148,18 @@ class RedisBackend(ResultBackend, JointBackend):
         channels = self._channels
         if channels is None:
             raise BackendGetMetaError("the result store is not open: call open() first")
-        waiter = channels.join([self._key(task_id).encode() for task_id in ids])
+        question = self._question(ids) if len(ids) <= _BATCH else None
+        waiter = channels.join([self._key(task_id).encode() for task_id in ids], question)
         try:
-            if not channels.wait(waiter, lambda: waiter.unconfirmed <= 0, deadline):
+            if not channels.wait(waiter, lambda: waiter.is_in, deadline):
                 return self._final(ids) if not channels.closed else ()
-            while True:
-                waiter.rang = False
-                ready = self._final(ids)
-                if ready or not channels.wait(waiter, lambda: waiter.rang, deadline):
-                    return ready
+            ready = self._final(ids) if waiter.answer is None else _final(self._metas(ids, waiter.answer))
+            while not ready and channels.wait(waiter, lambda: waiter.rang, deadline):
                 if len(ids) == 1 and (pushed := self._pushed(ids[0], waiter.last)) is not None:
                     return [pushed]
+                waiter.rang = False
+                ready = self._final(ids)
+            return ready
         finally:
             channels.leave(waiter)
 
@@ -165,7 +175,7 @@ class RedisBackend(ResultBackend, JointBackend):
         return TaskMeta(task_id, state, document)
 
     def _final(self, ids: Sequence[str]) -> list[TaskMeta]:
-        return [meta for meta in self.load(ids) if meta is not None and meta.is_final]
+        return _final(self.load(ids))
 
     def expire(self, before: float) -> int:
         """Nothing: the server does it."""
@@ -264,3 +274,7 @@ class RedisBackend(ResultBackend, JointBackend):
         joined = self.join(parts) if parts else ()
         transaction.extend(self._conclusions([chord.group_id for chord in joined]))
         return joined, None
+
+
+def _final(metas: Sequence[TaskMeta | None]) -> list[TaskMeta]:
+    return [meta for meta in metas if meta is not None and meta.is_final]

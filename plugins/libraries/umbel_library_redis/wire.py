@@ -17,12 +17,14 @@ from umbel_library_redis import errors
 _hiredis: Any = None
 #: The class of connections that need no redis-py; ``None`` without hiredis.
 DIRECT: Any = None
+_PUSH: Any = ()
 with contextlib.suppress(ImportError):  # only slower without
     import hiredis as _hiredis
 
     from umbel_library_redis import direct
 
     DIRECT = direct.Direct
+    _PUSH = _hiredis.PushNotification
 
 __all__ = ["DIRECT", "Wire"]
 
@@ -40,6 +42,9 @@ class Wire:
     Every method raises ``RedisError`` of :mod:`umbel_library_redis.errors` (``ResponseError`` for a refusal, after which
     the connection is as good as before) and ``OSError``.
     """
+
+    #: The class of what the server sends unasked, once the connection speaks RESP3; see :attr:`tells_pushes_apart`.
+    PUSH: Any = _PUSH
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -60,6 +65,11 @@ class Wire:
                 notEnoughData=_MORE,
             )
         return socket
+
+    @property
+    def tells_pushes_apart(self) -> bool:
+        """Whether :meth:`read` can read RESP3, where what is pushed and what is answered come on one connection."""
+        return self._reader is not None
 
     def limit(self, timeout_s: float) -> None:
         """Let each answer take *timeout_s* at most from now on. A limit that is nearly the same already is left."""

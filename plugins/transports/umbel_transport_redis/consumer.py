@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import time
@@ -26,11 +27,11 @@ __all__ = ["RedisConsumer"]
 
 #: How often a consumer looks for leases that are over.
 _RECLAIM_EVERY_S = 1.0
+#: How often a claim is tried at least, whatever was told.
+_LOOK_AGAIN_S = 1.0
 #: The pause between two looks when the server will not tell of changes (CLIENT TRACKING refused).
 _POLL_S = 0.05
 _PUT_BACK_BATCH = 200
-#: A claim that brought no more than this has probably emptied the queue: then waiting costs less than another claim.
-_FEW = 2
 #: The most that one script claims: Lua has room for some 8,000 arguments of a call, two for each message.
 _MOST_AT_ONCE = 2000
 
@@ -61,13 +62,15 @@ class RedisConsumer(Consumer):
         self._serial = 1
         self._turn = 0
         self._reclaim_at = 0.0
-        self._has_few = False
+        #: When to claim again although nothing is told to have changed; 0: now.
+        self._claim_at = 0.0
         self._queues: dict[str, Queue] = {}
         self._closed = False
         self._bell_out, self._bell_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         # A server that is silent for longer than the lease lasts has let others free what is held here.
         settings = attrs.evolve(settings, socket_timeout=min(settings.socket_timeout, settings.lease_s))
         self._link = Link(url, settings, timeout_s)
+        self._heeding: tuple[tuple[str, ...], ...] = (("CLIENT", "CACHING", "YES"),)
         self._changes: Link | None = Link(url, settings, timeout_s)
         self._subscription = Subscription(url, settings, names, timeout_s)
         self._track()
@@ -86,25 +89,20 @@ class RedisConsumer(Consumer):
                 self._reclaim_at = now + _RECLAIM_EVERY_S
                 self._reclaim()
             deliveries: list[Delivery] = []
-            due_in_s: float | None = None
-            skipped, self._has_few = self._has_few, False
-            if self._queues and not skipped:
-                deliveries, due_in_s = self._claim(min(max(1, limit), _MOST_AT_ONCE))
-                self._has_few = 0 < len(deliveries) <= min(_FEW, limit - 1) and self._changes is not None
+            if self._queues and now >= self._claim_at:
+                deliveries = self._claim(min(max(1, limit), _MOST_AT_ONCE))
             if len(deliveries) < limit:
                 deliveries.extend(self._subscription.take(limit - len(deliveries)))
             if deliveries:
                 return deliveries
-            if self._armed(after_claim=not skipped):
-                left = min(deadline, self._reclaim_at) - time.monotonic()
-                if due_in_s is not None:
-                    left = min(left, due_in_s)
-                if self._wait(max(0.0, left)):
-                    return ()
+            left = min(deadline, self._reclaim_at, self._claim_at if self._queues else math.inf) - time.monotonic()
+            if self._wait(max(0.0, left)):
+                return ()
             if time.monotonic() >= deadline:
                 return ()
 
-    def _claim(self, limit: int) -> tuple[list[Delivery], float | None]:
+    def _claim(self, limit: int) -> list[Delivery]:
+        """Take up to *limit* messages, and set when to claim again: once something changes if nothing was left."""
         queues = list(self._queues)
         self._turn = (self._turn + 1) % len(queues)
         queues = queues[self._turn :] + queues[: self._turn]
@@ -114,9 +112,10 @@ class RedisConsumer(Consumer):
         ]
         first = 3 + len(queues)
         place = {key: first + index for index, (_, key) in enumerate(order)}
-        answer = self._link.run(
+        waiting = [self._names.delayed(name) for name in queues]
+        answer, *counts = self._link.run_then(
             CLAIM,
-            [self._inflight, self._names.leases, *map(self._names.delayed, queues), *(key for _, key in order)],
+            [self._inflight, self._names.leases, *waiting, *(key for _, key in order)],
             [
                 self.id,
                 self._lease_ms,
@@ -127,6 +126,11 @@ class RedisConsumer(Consumer):
                 self._prefetch,
                 *(place[key] for name in queues for key in lists[name]),
             ],
+            # Reading whether they are there is what lets the server tell of the next change.
+            *self._heeding,
+            ("EXISTS", *(key for _, key in order)),
+            *self._heeding,
+            ("EXISTS", *waiting),
         )
         deliveries = []
         for index in range(1, len(answer), 2):
@@ -134,46 +138,44 @@ class RedisConsumer(Consumer):
             for raw in answer[index + 1]:
                 deliveries.append(decode(raw, name, (self.id, f"{self._serial}:{key}", raw)))
                 self._serial += 1
-        return deliveries, None if answer[0] < 0 else answer[0] / 1000
+        has_more = counts[-3 if self._heeding else -2] > 0
+        self._claim_at = self._next_claim(len(deliveries), answer[0], has_more=has_more)
+        return deliveries
+
+    def _next_claim(self, count: int, due_in_ms: int, *, has_more: bool) -> float:
+        if has_more and count:
+            return 0.0
+        if has_more or self._changes is None:  # as many are held as may be, or the server will not tell
+            return time.monotonic() + _POLL_S
+        return time.monotonic() + (_LOOK_AGAIN_S if due_in_ms < 0 else min(_LOOK_AGAIN_S, due_in_ms / 1000))
 
     # -- waiting ------------------------------------------------------------------------------------------------------
 
     def _track(self) -> None:
+        """Have the server tell of changes of what is read after CLIENT CACHING YES: not of all that a script touches."""
         assert self._changes is not None
         try:
             listener = self._changes.ask("CLIENT", "ID")
-            self._link.ask("CLIENT", "TRACKING", "ON", "REDIRECT", listener, "NOLOOP")
+            self._link.ask("CLIENT", "TRACKING", "ON", "REDIRECT", listener, "OPTIN", "NOLOOP")
+            self._link.ask("CLIENT", "CACHING", "YES")
             self._changes.ask("SUBSCRIBE", "__redis__:invalidate")
         except errors.ResponseError:  # an old server, a proxy, an ACL: then look every now and then
             self._changes.close()
             self._changes = None
-
-    def _armed(self, *, after_claim: bool) -> bool:
-        """Ask to be told of the next change; say whether there is nothing yet.
-
-        Only a claim tells when what is delayed will be due: without one, anything delayed counts as something.
-        """
-        if self._changes is None or not self._queues:
-            return True
-        keys = [key for name in self._queues for key in (*self._names.lists(name), self._names.delayed(name))]
-        counts = self._link.call_many(
-            [("EXISTS", *[key for name in self._queues for key in self._names.lists(name)]), ("EXISTS", *keys)]
-        )
-        return int(counts[0 if after_claim else 1]) == 0
+            self._heeding = ()
 
     def _wait(self, timeout_s: float) -> bool:
         """Sleep until something changes or *timeout_s* is over; say whether :meth:`wake` was called."""
         watched: list[Any] = [self._bell_out, *self._subscription.watched()]
         if self._changes is not None:
             watched.append(self._changes)
-        elif self._queues:
-            timeout_s = min(timeout_s, _POLL_S)
         ready, _, _ = select.select(watched, [], [], timeout_s)
         if self._changes in ready:
             assert self._changes is not None
             self._changes.read()
             while self._changes.has_input():
                 self._changes.read()
+            self._claim_at = 0.0
         if self._bell_out in ready:
             os.read(self._bell_out, 4096)
             return True
@@ -213,6 +215,7 @@ class RedisConsumer(Consumer):
                 arguments += [field, field.partition(b":")[2], redelivered(raw)]
             if self._link.run(RECLAIM, [self._names.leases, held], arguments) < 0:
                 return
+            self._claim_at = 0.0
 
     def _held_by(self, inflight: str) -> list[list[tuple[bytes, bytes]]]:
         """Return what is held, in batches, the last claimed first: each is put before the one put back before it."""
@@ -226,6 +229,7 @@ class RedisConsumer(Consumer):
         """Settle on this connection (a worker settles through ``Transport.settle``)."""
         for consumer, fields in finished_fields(settlement).items():
             self._link.call("HDEL", self._names.inflight(consumer), *fields)
+        self._claim_at = 0.0  # what this connection changes itself is not told to it
         for consumer, arguments in put_back_arguments(self._names, settlement).items():
             self._link.run(PUT_BACK, [self._names.inflight(consumer)], arguments)
 
@@ -236,6 +240,7 @@ class RedisConsumer(Consumer):
             self._subscription.add(queue, exchange, key)
         if not broadcasts:
             self._queues[queue.name] = queue
+            self._claim_at = 0.0
             self._link.call_many(self._presence([queue.name]))
 
     def cancel_queue(self, name: str) -> None:

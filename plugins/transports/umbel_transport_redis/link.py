@@ -100,32 +100,45 @@ class Link:
     def call_many(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """Send *commands* in one write; return their answers (an error answer is raised after all were read)."""
         try:
+            return self._answers(commands)
+        except errors.ResponseError as error:
+            raise self._translated(error, "run a command on") from error
+
+    def _answers(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """Say *commands* and return their answers; the first refusal is raised as it is, after all were read."""
+        answers: list[Any] = []
+        failure: errors.ResponseError | None = None
+        try:
             self._wire.send(commands)
-            answers: list[Any] = []
-            failure: errors.ResponseError | None = None
             for _ in commands:
                 try:
                     answers.append(self._wire.read())
                 except errors.ResponseError as error:
                     failure = failure or error
-                    answers.append(None)
         except (errors.RedisError, OSError) as error:
             self.close()
             raise self._translated(error, "talk to") from error
         if failure is not None:
-            raise self._translated(failure, "run a command on") from failure
+            raise failure
         return answers
 
     def run(self, script: str, keys: Sequence[Any], arguments: Iterable[Any]) -> Any:
         """Run a Lua *script*, loading it the first time (and again when the server has forgotten it)."""
+        return self.run_then(script, keys, arguments)[0]
+
+    def run_then(self, script: str, keys: Sequence[Any], arguments: Iterable[Any], *then: Sequence[Any]) -> list[Any]:
+        """Run a Lua *script*, and *then* some commands, in one write; return the answers of all.
+
+        Without the script (the server has forgotten it) the commands are run too, twice.
+        """
         sha = self._shas.get(script)
         if sha is None:
             sha = self._shas[script] = self.call("SCRIPT", "LOAD", script).decode()
         try:
-            return self.ask("EVALSHA", sha, len(keys), *keys, *arguments)
+            return self._answers([("EVALSHA", sha, len(keys), *keys, *arguments), *then])
         except errors.NoScriptError:
             del self._shas[script]
-            return self.run(script, keys, arguments)
+            return self.run_then(script, keys, arguments, *then)
         except errors.ResponseError as error:
             raise self._translated(error, "run a script on") from error
 

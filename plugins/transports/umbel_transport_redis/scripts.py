@@ -16,6 +16,8 @@ _NOW: Final = "local t = redis.call('TIME'); local now = t[1] * 1000 + math.floo
 #: ARGV: consumer, lease in ms, limit, first serial, number of queues, number of steps, the most to hold (0: no limit),
 #: then for each delayed set the index (in KEYS) of the queue's list for each step.
 #: Answers: {milliseconds to the next delayed message or -1, index of list, its messages, index of list, ...}.
+#: A call costs several microseconds of Lua: so lists that are not there are not asked, nor is a lease renewed that has half
+#: its time to run.
 CLAIM: Final = (
     _NOW
     + """
@@ -26,23 +28,25 @@ if most > 0 then limit = math.min(limit, most - redis.call('HLEN', KEYS[1])) end
 local next_due = -1
 for q = 1, queues do
   local delayed = KEYS[2 + q]
-  local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', 0, 500)
-  if #due > 0 then
+  local first = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
+  if #first > 0 and tonumber(first[2]) <= now then
+    local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', 0, 500)
     redis.call('ZREM', delayed, unpack(due))
     for i = 1, #due do
       local step = tonumber(string.sub(due[i], 1, 1))
       redis.call('LPUSH', KEYS[tonumber(ARGV[7 + (q - 1) * steps + step])], string.sub(due[i], 2))
     end
+    first = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
   end
-  local first = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
   if #first > 0 then
     local left = math.max(0, tonumber(first[2]) - now)
     if next_due < 0 or left < next_due then next_due = left end
   end
 end
 local answer = {next_due}
+local filled = redis.call('EXISTS', unpack(KEYS, 3 + queues))
 for k = 3 + queues, #KEYS do
-  if limit <= 0 then break end
+  if limit <= 0 or filled == 0 then break end
   local messages = redis.call('RPOP', KEYS[k], limit)
   if messages and #messages > 0 then
     local fields = {}
@@ -53,11 +57,15 @@ for k = 3 + queues, #KEYS do
     end
     redis.call('HSET', KEYS[1], unpack(fields))
     limit = limit - #messages
+    filled = filled - 1
     answer[#answer + 1] = k - 2 - queues
     answer[#answer + 1] = messages
   end
 end
-redis.call('ZADD', KEYS[2], now + tonumber(ARGV[2]), ARGV[1])
+local over = redis.call('ZSCORE', KEYS[2], ARGV[1])
+if not over or tonumber(over) < now + ARGV[2] / 2 then
+  redis.call('ZADD', KEYS[2], now + tonumber(ARGV[2]), ARGV[1])
+end
 return answer
 """
 )
