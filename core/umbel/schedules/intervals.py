@@ -43,8 +43,17 @@ class BaseSchedule(ABC):
 
     @property
     def tz(self) -> dt.tzinfo:
-        """The zone in which the clock is read."""
+        """The zone in which the clock is read: the application's, unless a subclass sets another, also before its
+        ``super().__init__()``.
+        """
+        own: dt.tzinfo | None = self.__dict__.get("_own_tz")
+        if own is not None:
+            return own
         return zone(None) if self.app is None else self.app.timezone
+
+    @tz.setter
+    def tz(self, value: dt.tzinfo) -> None:
+        self.__dict__["_own_tz"] = value
 
     def now(self) -> dt.datetime:
         """Return the time, in :attr:`tz`."""

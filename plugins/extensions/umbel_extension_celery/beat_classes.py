@@ -55,6 +55,10 @@ class Scheduler:
         if not lazy:
             self.setup_schedule()
 
+    @property
+    def producer(self) -> None:
+        """Nothing of its own: calls go over the application's connections."""
+
     # -- entries ------------------------------------------------------------------------------------------------------
 
     def setup_schedule(self) -> None:
@@ -273,11 +277,26 @@ class PersistentScheduler(Scheduler):
 
 
 class ForeignScheduler(UmbelScheduler):
-    """Lets Umbel's beat drive a scheduler of Celery's shape, which sends by itself when it is asked what is due."""
+    """Lets Umbel's beat drive a scheduler of Celery's shape, which sends by itself when it is asked what is due.
+
+    Other attributes are that scheduler's: who is told of ``beat_init`` reads and sets them at ``sender.scheduler``.
+    """
+
+    _scheduler: Any
+    _is_closed: bool
 
     def __init__(self, scheduler: Any) -> None:
-        self._scheduler = scheduler
-        self._is_closed = False
+        object.__setattr__(self, "_scheduler", scheduler)
+        object.__setattr__(self, "_is_closed", False)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["_scheduler"], name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in vars(self):
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._scheduler, name, value)
 
     def entries(self) -> Sequence[UmbelEntry]:
         return [

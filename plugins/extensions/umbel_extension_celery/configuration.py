@@ -64,6 +64,10 @@ class CeleryConfiguration(Configuration):
         key = f"{namespace}_{name}"
         return self[key] if key in self else self[name]
 
+    def first(self, *keys: str) -> Any:
+        """Return the first value of *keys* that is not ``None``; ``None`` where all are, or are unknown."""
+        return next((value for value in map(self.get, keys) if value is not None), None)
+
     def value_set_for(self, key: str) -> bool:
         """Say whether a source has set *key*."""
         return key in self.changes()

@@ -108,7 +108,6 @@ MISSING_NAMES: Final[dict[str, tuple[str, str]]] = {
         _PLATFORMS,
         "Umbel stays in the foreground: systemd, or another supervisor, detaches, limits and watches",
     ),
-    "celery.schedules": ("solar", "it needs the library ephem, and is not there yet"),
     "celery.utils": ("import_from_cwd", _SMALL),
     "celery.utils.collections": (
         "AttributeDictMixin BufferMap ChainMap ConfigurationView Evictable Messagebuffer lpmerge",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from umbel.schedules import BaseSchedule, ParseException, crontab, crontab_parser, maybe_schedule, schedstate, schedule
+from umbel_extension_celery.solar import solar
 
 __all__ = [
     "BaseSchedule",
@@ -12,4 +13,5 @@ __all__ = [
     "maybe_schedule",
     "schedstate",
     "schedule",
+    "solar",
 ]
