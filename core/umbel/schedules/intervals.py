@@ -29,6 +29,8 @@ class BaseSchedule(ABC):
     To be subclassed: an object with :meth:`is_due` is a schedule. Times without a zone are the application's.
     """
 
+    _own_tz: dt.tzinfo | None = None
+
     def __init__(self, nowfun: Callable[[], dt.datetime] | None = None, app: Umbel | None = None) -> None:
         self.nowfun = nowfun
         self.app = app
@@ -46,14 +48,13 @@ class BaseSchedule(ABC):
         """The zone in which the clock is read: the application's, unless a subclass sets another, also before its
         ``super().__init__()``.
         """
-        own: dt.tzinfo | None = self.__dict__.get("_own_tz")
-        if own is not None:
-            return own
+        if self._own_tz is not None:
+            return self._own_tz
         return zone(None) if self.app is None else self.app.timezone
 
     @tz.setter
     def tz(self, value: dt.tzinfo) -> None:
-        self.__dict__["_own_tz"] = value
+        self._own_tz = value
 
     def now(self) -> dt.datetime:
         """Return the time, in :attr:`tz`."""
