@@ -52,6 +52,17 @@ def check_command(words: list[str]) -> None:
             found = _celery() if word == "celery" and words[:1] != ["--path"] else command.get_command(context, word)
             assert found is not None, f"'{context.command_path}' has no command {word!r}"
             command, context = found, click.Context(found, parent=context, info_name=word)
+            if word == "multi":
+                check_multi(words, context)
+                return
+
+
+def check_multi(words: list[str], context: Any) -> None:
+    """Fail unless ``umbel multi`` understands its words, among which are options of the worker."""
+    from umbel.cli.multi.arguments import parse
+    from umbel.cli.multi.command import known_options
+
+    parse(words[1:], known_options(context.find_root()))
 
 
 def _celery() -> Any:

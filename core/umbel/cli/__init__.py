@@ -27,6 +27,7 @@ EXIT_CONFIGURATION: Final = 78
 
 COMMANDS: Final[dict[str, LazyCommand]] = {
     "worker": LazyCommand("umbel.cli.worker:command", "Start a worker."),
+    "multi": LazyCommand("umbel.cli.multi.command:command", "Start and stop groups of workers in the background."),
     "beat": LazyCommand("umbel.cli.beat:command", "Send the calls of beat_schedule when they are due."),
     "events": LazyCommand("umbel.cli.events:command", "Watch what workers tell of tasks and of themselves."),
     "call": LazyCommand("umbel.cli.call:command", "Call a task by its name."),

@@ -67,6 +67,11 @@ class PidFile:
                 os.unlink(self.path)
         self._held_by = None
 
+    def forget(self) -> None:
+        """Remove the file, whoever has written it: its process is known to be gone."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path)
+
     def _remove_left_over(self) -> str | None:
         pid = self.read()
         if pid is not None and pid != os.getpid() and _is_alive(pid):

@@ -19,7 +19,6 @@ _MISSING: Final = {
     "graph": "use umbel flow show, or umbel inspect",
     "list": "use rabbitmqctl list_bindings",
     "logtool": "use the log's own text",
-    "multi": "start each worker on its own, or by systemd",
     "upgrade": "old names of settings are understood; umbel migrate lists them",
 }
 

@@ -42,7 +42,7 @@ MISSING_MODULES: Final[dict[str, str]] = {
     "celery.app.builtins": "the built-in tasks (celery.chord, celery.map, ...) are made with the application",
     "celery.app.routes": "use task_routes, or the hook umbel_route",
     "celery.apps.beat": "run umbel celery beat",
-    "celery.apps.multi": "start each worker on its own, or by systemd",
+    "celery.apps.multi": "run umbel celery multi",
     **{f"celery.backends.{name}": _BY_URL for name in _BACKENDS.split()},
     **{f"celery.bin.{name}": _COMMAND for name in _COMMANDS.split()},
     **{f"celery.concurrency.{name}": _BY_NAME for name in ("asynpool", "prefork", "solo", "thread")},

@@ -103,6 +103,8 @@ def _judge(words: list[str], file: str, line: int) -> Iterator[Finding]:
                 break
             command, context = found, click.Context(found, parent=context, info_name=word)
             named.append(word)
+            if found.context_settings.get("ignore_unknown_options"):
+                break  # multi: it reads its words by itself
     if not named and not problems:
         return
     shown = shlex.join(words)

@@ -1,0 +1,1 @@
+"""``umbel multi``: start, stop and restart groups of workers that go on without a terminal."""
