@@ -44,7 +44,7 @@ class RunTimes:
 
 
 class Backlog:
-    """The pool's own queue. *incoming* may be extended by any thread; the rest belongs to the I/O thread."""
+    """The pool's own queue. *incoming* may be extended by any thread; the rest is for whoever has the engine's turn."""
 
     def __init__(self) -> None:
         self.incoming: deque[Job] = deque()

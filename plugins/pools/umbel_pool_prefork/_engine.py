@@ -1,4 +1,7 @@
-"""The pool's one thread: all reads, writes, timers and decisions. Other threads leave orders and wake it."""
+"""The pool's one thread: all reads, timers and decisions. Other threads leave orders and wake it.
+
+One thing they may do themselves while it sleeps: give jobs to children that are free.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +51,9 @@ class Engine:
         self._wake_in.setblocking(False)
         self._selector.register(self._wake_out, selectors.EVENT_READ, self._on_wake)
         self._sleeping = False
+        self._sleeps_until_ns: int | None = None
+        #: Held by whoever changes what belongs to the thread: the thread, but while it sleeps also one that hands out jobs.
+        self._turn = threading.Lock()
         self._starting = True
         self._start_timeout_s = options.start_timeout_s
         self._start_due_ns: int | None = time.monotonic_ns() + int(options.start_timeout_s * 1e9)
@@ -71,6 +77,22 @@ class Engine:
                 self._wake_in.send(b"w")
             except OSError:  # full: it will wake; closed: it has ended
                 return
+
+    def hand_out(self) -> None:
+        """Give what was submitted to children that are free: here, if the thread sleeps, which saves waking it."""
+        if not (self._sleeping and self._turn.acquire(blocking=False)):
+            self.wake()
+            return
+        try:
+            if self.crew.closing or self.crew.broken:
+                return
+            dispatch(self.crew.children.values(), self.backlog, time.monotonic_ns())
+            self._follow_writers()
+            due_ns, until_ns = self._due_ns(), self._sleeps_until_ns
+        finally:
+            self._turn.release()
+        if due_ns is not None and (until_ns is None or due_ns < until_ns):
+            self.wake()
 
     def ask(self, question: Callable[[], T]) -> T:
         """Run *question* in the pool's thread and return, or raise, what it does."""
@@ -116,12 +138,19 @@ class Engine:
         self._end()
 
     def _round(self) -> None:
-        self._sleeping = True
-        if self._orders or self.backlog.incoming:
-            self._sleeping = False
-        timeout_s = self._pause_s() if self._sleeping else 0.0
-        events = self._selector.select(timeout_s)
+        with self._turn:
+            due_ns = self._sleeps_until_ns = self._due_ns()
+            self._sleeping = True
+            if self._orders or self.backlog.incoming:
+                self._sleeping = False
+        timeout_s = None if due_ns is None else max(0.0, (due_ns - time.monotonic_ns()) / 1e9)
+        events = self._selector.select(timeout_s if self._sleeping else 0.0)
         self._sleeping = False
+        with self._turn:
+            self._work(events)
+        self._reports.flush()
+
+    def _work(self, events: list[tuple[selectors.SelectorKey, int]]) -> None:
         for key, mask in events:
             if isinstance(key.data, ChildHandle):
                 self.crew.on_child(key.data, mask)
@@ -133,7 +162,6 @@ class Engine:
         if not self.crew.closing and not self.crew.broken:
             dispatch(self.crew.children.values(), self.backlog, now_ns)
         self._follow_writers()
-        self._reports.flush()
 
     def _obey(self) -> None:
         orders = self._orders
@@ -154,15 +182,15 @@ class Engine:
                 mask = selectors.EVENT_READ | (selectors.EVENT_WRITE if child.is_writing else 0)
                 self._selector.modify(child.connection, mask, child)
 
-    def _pause_s(self) -> float | None:
+    def _due_ns(self) -> int | None:
+        """Return when something is to be done though nothing happens."""
         children = self.crew.children.values()
         moments = [next_nudge_ns(children), next_limit_ns(children)]
         if not self.crew.closing and not self.crew.broken:
             moments += [self.crew.births.due_ns, self.crew.server.due_ns]
         moments += [self._start_due_ns, self._stop_due_ns]
         moments += [child.kill_at_ns for child in children if child.kill_at_ns is not None]
-        due = min((moment for moment in moments if moment is not None), default=None)
-        return None if due is None else max(0.0, (due - time.monotonic_ns()) / 1e9)
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def _keep_time(self, now_ns: int) -> None:
         crew = self.crew

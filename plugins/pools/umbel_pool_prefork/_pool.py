@@ -84,7 +84,7 @@ class PreforkPool(Pool):
     def submit(self, jobs: Sequence[Job]) -> None:
         self._backlog.incoming.extend(jobs)
         if self._engine is not None:
-            self._engine.wake()
+            self._engine.hand_out()
 
     def room(self) -> int:
         if self._engine is None:
