@@ -140,9 +140,8 @@ class Engine:
     def _round(self) -> None:
         with self._turn:
             due_ns = self._sleeps_until_ns = self._due_ns()
-            self._sleeping = True
-            if self._orders or self.backlog.incoming:
-                self._sleeping = False
+            self._sleeping = True  # before looking: who leaves something later wakes
+            self._sleeping = not (self._orders or self.backlog.incoming)
         timeout_s = None if due_ns is None else max(0.0, (due_ns - time.monotonic_ns()) / 1e9)
         events = self._selector.select(timeout_s if self._sleeping else 0.0)
         self._sleeping = False
