@@ -43,6 +43,7 @@ EVENT_TYPES: Final = (
     "task-retried",
     "task-revoked",
     "task-rejected",
+    "task-cancelled",
     "worker-online",
     "worker-heartbeat",
     "worker-offline",

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from umbel.worker.cancelling import CancelStep
 from umbel.worker.collecting import BatchesStep
 from umbel.worker.events import EventsStep, GossipStep
 from umbel.worker.http import HttpStep
@@ -148,5 +149,6 @@ BUILTIN_STEPS: tuple[type[Step], ...] = (
     HttpStep,
     IntakeStep,
     BatchesStep,
+    CancelStep,
     TrafficStep,
 )

@@ -19,6 +19,7 @@ from umbel.exceptions import (
     DecodeError,
     InvalidTaskError,
     NotRegistered,
+    Retry,
     SignatureError,
     TaskRevokedError,
     Terminated,
@@ -161,6 +162,14 @@ class Failures:
         logger.warning("Task %s[%s] terminated by %s", held.name, held.task_id, signal_name)
         self._send_revoked(held, terminated=True, signum=signum, expired=False)
         return self._ending(held, REVOKED, TaskRevokedError("terminated"), cause=Terminated(signal_name))
+
+    def cancelled(self, held: Held) -> Ending:
+        """The task was cut off since the broker was lost: it will be delivered again, and is not to run twice."""
+        self._tell("task-cancelled", held)
+        ending = self.back_uncounted(held)
+        if self._keeps(held, RETRY):
+            ending.metas = [self._metas.make(self._request(held), RETRY, Retry("cancelled: its broker was lost"))]
+        return ending
 
     def rejected(self, held: Held, reason: str, ending: Ending) -> Ending:
         """The task refused its message for good: to the broker's dead letters where they are set up, else parked."""

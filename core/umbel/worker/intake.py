@@ -69,6 +69,8 @@ class Intake:
         self._requests: collections.deque[Callable[[Consumer], None]] = collections.deque()
         self._backoff = Backoff(0.25, _LONGEST_PAUSE_S)
         self._was_connected = False
+        #: Called in the thread when the connection is lost, before the first try to make a new one.
+        self.on_lost: Callable[[], object] = bool
         self._lost_at: float | None = None
 
     # -- any thread ---------------------------------------------------------------------------------------------------
@@ -201,6 +203,7 @@ class Intake:
             return
         pause_s = self._backoff.next_s()
         if self._lost_at is None:
+            self.on_lost()
             self._lost_at = self.last_poll or time.monotonic()  # since when it may have been away
         logger.error(
             "%s %s: %s. Trying again in %.2f seconds... (%d/%s)",

@@ -76,6 +76,8 @@ class Translator:
         self.totals: collections.Counter[str] = collections.Counter()
         self.kinds: collections.Counter[str] = collections.Counter()
         self.observers: list[Observer] = []
+        #: Jobs that are terminated since their message will be delivered again, and not for good.
+        self.cancelled: set[int] = set()
         self._app = app
         self._jobs = jobs
         self._failures = failures
@@ -205,6 +207,8 @@ class Translator:
                 batch.endings.append(self._failures.lost(each, detail))
             elif what == "timed_out":
                 batch.endings.append(self._failures.timed_out(each, float(detail)))
+            elif job_id in self.cancelled:
+                batch.endings.append(self._failures.cancelled(each))
             elif each is not held:  # one of several was meant: it is revoked when it comes again, and the others run
                 batch.endings.append(self._failures.back_uncounted(each))
             else:

@@ -15,8 +15,11 @@ from typing import Any
 import pytest
 
 from umbel import AsyncResult, Umbel
-from umbel.exceptions import SoftTimeLimitExceeded, TaskRevokedError, TimeLimitExceeded
+from umbel.exceptions import ImproperlyConfigured, SoftTimeLimitExceeded, TaskRevokedError, TimeLimitExceeded
+from umbel.testing.proxy import TcpProxy
+from umbel.testing.servers import Server
 from umbel.testing.threads import in_thread, until
+from umbel.worker import Worker
 
 NODE = "w1@steered"
 PATIENCE_S = 60.0
@@ -35,6 +38,7 @@ app = Umbel(
     task_default_queue=os.environ["STEERED_NAME"],
     worker_pool_restarts=True,
     task_max_deliveries=1000,
+    worker_cancel_long_running_tasks_on_connection_loss=bool(os.environ.get("STEERED_CANCELS")),
 )
 
 def note(text):
@@ -68,7 +72,7 @@ def answer():
 class Site:
     """A project in a folder, the application on the caller's side, and workers of it."""
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, url: str, **environment: str) -> None:
         name = f"s{secrets.token_hex(4)}"
         self.folder = folder
         self.app = Umbel(
@@ -79,7 +83,7 @@ class Site:
             control_exchange=name,
             task_default_queue=name,
         )
-        self._environment = {**os.environ, "STEERED_URL": url, "STEERED_NAME": name}
+        self._environment = {**os.environ, "STEERED_URL": url, "STEERED_NAME": name, **environment}
         self._processes: list[subprocess.Popen[bytes]] = []
         (folder / "steered.py").write_text(MODULE)
         (folder / "answers.py").write_text("ANSWER = 1\n")
@@ -281,3 +285,37 @@ def test_nothing_is_lost_when_processes_are_killed_amid_commands(steered: Site) 
     steered.start()
     assert [result.get(timeout=PATIENCE_S) for result in results] == list(range(len(results)))
     assert {int(note.split()[1]) for note in steered.notes()} == set(range(len(results)))
+
+
+def test_what_runs_when_the_broker_is_lost_is_cancelled_where_that_is_wanted(
+    redis_server: Server, tmp_path: Path
+) -> None:
+    """It is told to be cancelled, and not to be revoked; it comes again, and only that run comes to its end."""
+    with contextlib.ExitStack() as stack:
+        proxy = stack.enter_context(TcpProxy("127.0.0.1", redis_server.port))
+        url = str(redis_server.url)
+        site = Site(tmp_path, url, STEERED_URL=f"redis://127.0.0.1:{proxy.port}/0", STEERED_CANCELS="yes")
+        stack.callback(site.close)
+        receiver = stack.enter_context(site.app.events.Receiver(routing_key="task.#"))
+        site.start("-E")
+        result = site.send("hold", "mark")
+        site.has_noted("mark runs")
+        assert proxy.cut() > 0
+        heard = (event["type"] for event in receiver.itercapture(timeout=PATIENCE_S) if event["uuid"] == result.id)
+        until_then = list(iter(lambda: next(heard), "task-cancelled"))
+        assert "task-revoked" not in until_then
+        site.has_noted("mark runs", 2)
+        site.let_go()
+        assert result.get(timeout=PATIENCE_S) == "mark"
+        assert site.notes().count("mark ends") == 1
+
+
+def test_a_pool_that_cannot_cancel_is_refused(tmp_path: Path) -> None:
+    app = Umbel(
+        "refused",
+        broker=f"sqlite:///{tmp_path}/store.db",
+        set_as_current=False,
+        worker_cancel_long_running_tasks_on_connection_loss=True,
+    )
+    with app, pytest.raises(ImproperlyConfigured, match="the pool 'threads' cannot cut off a task"):
+        Worker(app, pool="threads", concurrency=1).start()
