@@ -154,7 +154,7 @@ class Context:
     group: str | None = _header("group")
     group_index: int | None = _header("group_index")
     chord: Any = None
-    chain: list[Any] | None = None
+    chain: list[Any] | None = _lazy("chain", lambda request: list(request.__dict__["_steps"]))
     callbacks: list[Any] | None = None
     errbacks: list[Any] | None = None
     origin: str | None = _header("origin")
@@ -228,7 +228,6 @@ class Context:
             "args": args,
             "kwargs": kwargs,
             "chord": embed.get("chord"),
-            "chain": embed.get("chain"),
             "callbacks": embed.get("callbacks"),
             "errbacks": embed.get("errbacks"),
             "hostname": hostname,
@@ -240,6 +239,8 @@ class Context:
             "children": [],
             "outbox": [],
         }
+        chain = embed.get("chain")
+        fields["chain" if chain is None or type(chain) is list else "_steps"] = chain
         if not isinstance(headers, tuple):
             # A header of the caller's own must not become an attribute that hides one of ours.
             fields["_values"] = _ours(headers)
@@ -247,6 +248,12 @@ class Context:
             if ERRBACK_HEADER in headers:
                 _revive_errback(args)
         return request
+
+    @property
+    def steps(self) -> Any:
+        """What follows, as ``chain``; or unread, as it came, where nobody has asked for ``chain`` yet."""
+        fields = self.__dict__
+        return fields["_steps"] if "_steps" in fields and "chain" not in fields else self.chain
 
     def __getattr__(self, name: str) -> Any:
         """Return a header of the caller's own (``headers={"x_tenant": 7}``), where no attribute has its name (B500)."""

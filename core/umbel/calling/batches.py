@@ -102,6 +102,7 @@ def _likeness(
         app.conf.task_protocol != 2  # protocol 1 has it all in the body
         or (task is not None and task.has_shadow_name)
         or "compression" in first.message.headers
+        or not (call.chain is None or type(call.chain) is list)  # unread: one of its kind
         or any(options.get(name) is not None for name in _OF_ONE)
         or (route is not None and any(route.options.get(name) is not None for name in ("task_id", *_OF_ONE)))
     ):

@@ -10,7 +10,8 @@ from umbel.calling.ids import new_id
 from umbel.calling.links import as_signatures
 from umbel.calling.times import absolute_eta, absolute_expiry
 from umbel.context import Frame, top_frame
-from umbel.model import PlainSteps, TaskCall
+from umbel.model import TaskCall
+from umbel.protocol.steps import UnreadSteps
 from umbel.suggestions import suggest
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ def _apply_options(app: Umbel, call: TaskCall, options: Mapping[str, Any]) -> No
     call.callbacks = as_signatures(options.get("link"))
     call.errbacks = as_signatures(options.get("link_error"))
     chain = options.get("chain")
-    call.chain = (chain if type(chain) is PlainSteps else list(chain)) if chain else None
+    call.chain = (chain if type(chain) is UnreadSteps else list(chain)) if chain else None
     _apply_stamps(call, options)
     properties = {name: options[name] for name in _PASSED_ON if options.get(name)}
     properties.update(options.get("properties") or ())

@@ -18,9 +18,10 @@ from umbel.canvas.references import is_reference
 from umbel.canvas.unreached import steps_end
 from umbel.context import ERRBACK_HEADER, Context
 from umbel.exceptions import BackendError, EncodeError, Reject, WorkflowLostError
-from umbel.model import Commit, PlainSteps, Publication
+from umbel.model import Commit, Publication
 from umbel.protocol.exceptions import exception_to_wire
 from umbel.protocol.reprs import saferepr
+from umbel.protocol.steps import UnreadSteps
 from umbel.states import FAILURE, SUCCESS
 
 if TYPE_CHECKING:
@@ -56,30 +57,38 @@ def _after_success(app: Umbel, request: Context, result: object) -> Commit:
     ended = Commit()
     for index, callback in enumerate(request.callbacks or ()):
         ended.publications += _send_next(app, request, callback, result, [], f"link/{index}")
-    if not request.chain:
+    if not request.steps:
         return ended
     records = app.workflows.records
+    unread = request.steps.following() if type(request.steps) is UnreadSteps and not records.is_used else None
+    if unread is not None and unread[0].get("subtask_type") is None and not is_reference(unread[0]):
+        ended.publications += _send_next(app, request, unread[0], result, unread[1], "chain")
+        return ended
+    chain = request.chain or []
     try:
-        following, rest = records.next_step(request.chain, _PATIENCE_S)
+        following, rest = records.next_step(chain, _PATIENCE_S)
         if rest and following.get("subtask_type") is not None and is_reference(rest[-1]):
             # Of a group that something follows the planner makes a chord: it needs the step itself.
             step, further = records.unfolded(rest[-1], _PATIENCE_S)
             rest[-1:] = [*further, step]
     except WorkflowLostError as error:
         logger.warning("task %s[%s] succeeded, and what follows it is lost: %s", request.task, request.id, error)
-        lost = steps_end(app, list(request.chain), FAILURE, error)
+        lost = steps_end(app, list(chain), FAILURE, error)
         ended.metas, ended.parts = lost.metas, lost.parts
     except BackendError as error:
         raise Reject(f"the next step cannot be read: {error}", requeue=True) from error
     else:
-        if type(request.chain) is PlainSteps and not is_reference(request.chain[-1]):
-            rest = PlainSteps(rest)  # they go on as they came
         ended.publications += _send_next(app, request, following, result, rest, "chain")
     return ended
 
 
 def _send_next(
-    app: Umbel, request: Context, following: Mapping[str, Any], result: object, rest: list[Any], place: str
+    app: Umbel,
+    request: Context,
+    following: Mapping[str, Any],
+    result: object,
+    rest: UnreadSteps | list[Any],
+    place: str,
 ) -> list[Publication]:
     frozen, child = freeze(app, following, new=DerivedIds(f"{request.id}/{place}"))
     request.children.append(child.as_tuple())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from umbel.model.calls import PlainSteps, TaskCall
+from umbel.model.calls import TaskCall
 from umbel.model.messages import Delivery, Message, Publication, Settlement
 from umbel.model.plugins import API_VERSION, KINDS, PluginInfo
 from umbel.model.results import ChordPart, Commit, JoinedChord, TaskMeta
@@ -18,7 +18,6 @@ __all__ = [
     "Exchange",
     "JoinedChord",
     "Message",
-    "PlainSteps",
     "PluginInfo",
     "Publication",
     "Queue",

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
-__all__ = ["PlainSteps", "TaskCall"]
-
-
-class PlainSteps(list[Any]):
-    """Steps of a chain that hold plain data alone (``Serializer.dumps_plain``), as they came in a message.
-
-    They may be many, and are handed on from step to step: who knows that they are plain can write them quickly.
-    """
-
-    __slots__ = ()
+__all__ = ["TaskCall"]
 
 
 @attrs.define(eq=False)
@@ -43,7 +34,7 @@ class TaskCall:
     parent_id: str | None = None
     callbacks: Sequence[Any] | None = None
     errbacks: Sequence[Any] | None = None
-    chain: Sequence[Any] | None = None
+    chain: Iterable[Any] | None = None
     chord: Any = None
     time_limit_s: float | None = None
     soft_time_limit_s: float | None = None

@@ -69,33 +69,36 @@ class Codec:
         except Exception as error:
             raise EncodeError(f"cannot encode as {serializer}: {safestr(error)}; got {saferepr(value, 200)}") from error
 
-    def dumps_beside(
-        self, values: Sequence[Any], name: str, plain: Sequence[Any], serializer: str
-    ) -> tuple[bytes, str, str]:
-        """Like :meth:`dumps`, for what :meth:`umbel.spi.Serializer.dumps_beside` describes."""
+    def dumps_beside(self, values: Sequence[Any], name: str, items: Any, serializer: str) -> tuple[bytes, str, str]:
+        """Like :meth:`dumps`, for *values* that end with a dict, with unread *items* under *name* in it."""
         _, content_type, encoding = self._writers.get(serializer) or self._writer(serializer)
+        writer = self._reader(content_type)
+        if writer is not items.serializer:
+            *others, last = values
+            return self.dumps([*others, {**last, name: list(items)}], serializer)
         try:
-            return self._reader(content_type).dumps_beside(values, name, plain), content_type, encoding
+            return writer.dumps_beside(values, name, items.written), content_type, encoding
         except Exception as error:
             raise EncodeError(
                 f"cannot encode as {serializer}: {safestr(error)}; got {saferepr(values, 200)}"
             ) from error
-
-    def holds_plain(self, data: bytes, content_type: str) -> bool:
-        """Say whether what was read from *data* is plain data (:meth:`umbel.spi.Serializer.holds_plain`)."""
-        return self._reader(content_type).holds_plain(data)
 
     def dumps_as(self, value: Any, content_type: str) -> bytes:
         """Return *value* as bytes of *content_type*. Raises :class:`~umbel.exceptions.EncodeError`."""
         return self.dumps(value, self._reader(content_type).name)[0]
 
     def loads(
-        self, data: bytes, content_type: str, content_encoding: str = "", accept: frozenset[str] | None = None
+        self,
+        data: bytes,
+        content_type: str,
+        content_encoding: str = "",
+        accept: frozenset[str] | None = None,
+        split: Callable[[Serializer, bytes], Any] | None = None,
     ) -> Any:
         """Return the value that *data* stand for.
 
         *accept* holds the content types to take; ``None`` takes every safe one. *content_encoding* is not asked: each
-        serializer knows its own, as in kombu. Raises :class:`~umbel.exceptions.ContentDisallowed` before looking at
+        serializer knows its own, as in kombu. *split* is asked first, and may answer without reading all. Raises :class:`~umbel.exceptions.ContentDisallowed` before looking at
         the data, :class:`~umbel.exceptions.DecodeError` for data that are not what they are said to be.
         """
         if accept is not None and content_type not in accept:
@@ -107,7 +110,7 @@ class Codec:
         if accept is None and not serializer.is_safe:
             raise self._disallowed(content_type, None)
         try:
-            return serializer.loads(data)
+            return (split(serializer, data) if split is not None else None) or serializer.loads(data)
         except SecurityError:
             raise
         except Exception as error:  # a serializer may break its promise to raise ValueError alone

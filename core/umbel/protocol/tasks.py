@@ -6,14 +6,15 @@ The worker routes, expires and revokes by the headers; only who runs the task de
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
 from umbel.exceptions import DecodeError, EncodeError, InvalidTaskError
-from umbel.model import Message, PlainSteps, TaskCall
+from umbel.model import Message, TaskCall
 from umbel.protocol.codec import Codec
 from umbel.protocol.reprs import MAX_LENGTH, MAX_LEVELS, saferepr
+from umbel.protocol.steps import UnreadSteps, split_body
 
 __all__ = ["decode_body", "decode_plain_body", "encode_task", "normalize", "parse_time"]
 
@@ -39,8 +40,6 @@ _DEFAULTS: Final[dict[str, Any]] = {
 #: The values of a complete set; ``KeyError`` for an incomplete one.
 _values = itemgetter("retries", "timelimit", "task", "id", "root_id", "stamps", *_DEFAULTS)
 _NO_LIMITS: Final = [None, None]
-#: From so many steps on it pays to know whether they are plain.
-_MANY_STEPS: Final = 4
 _EMBED: Final[dict[str, Any]] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
@@ -135,10 +134,12 @@ def _headers(
 
 def _body(call: TaskCall, args: Sequence[Any], kwargs: dict[str, Any], codec: Codec) -> tuple[bytes, str, str]:
     chain = call.chain
-    if type(chain) is PlainSteps:
-        embed = {"callbacks": call.callbacks, "errbacks": call.errbacks, "chord": call.chord}
-        return codec.dumps_beside((args, kwargs, embed), "chain", chain, call.serializer)
     embed = {"callbacks": call.callbacks, "errbacks": call.errbacks, "chain": chain, "chord": call.chord}
+    if chain:
+        del embed["chain"]
+        if type(chain) is UnreadSteps:
+            return codec.dumps_beside((args, kwargs, embed), "chain", chain, call.serializer)
+        embed["chain"] = chain  # at the end, where a long one may be left unread
     return codec.dumps((args, kwargs, embed), call.serializer)
 
 
@@ -166,7 +167,7 @@ def _protocol_1_body(call: TaskCall, args: Sequence[Any], kwargs: dict[str, Any]
     }
 
 
-def _chain_as_links(chain: Sequence[Any]) -> Any:
+def _chain_as_links(chain: Iterable[Any]) -> Any:
     following: Any = None
     for signature in chain:  # last first
         current = dict(signature)
@@ -310,21 +311,28 @@ def _protocol_1_time(body: dict[str, Any], name: str) -> str | None:
 
 
 def decode_body(
-    message: Message, codec: Codec, accept: frozenset[str] | None
+    message: Message, codec: Codec, accept: frozenset[str] | None, *, unread: bool = False
 ) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
     """Return arguments, keyword arguments and embed (always with its four keys) of a normalized *message*.
 
-    Raises :class:`~umbel.exceptions.InvalidTaskError` for a body of another shape, and as :meth:`Codec.loads` does.
+    With *unread* a long chain may be :class:`~umbel.protocol.steps.UnreadSteps`. Raises :class:`~umbel.exceptions.InvalidTaskError` for a body of another shape, and as :meth:`Codec.loads` does.
     """
     data = _plain_body(message, codec)
-    return decode_plain_body(data, message.content_type, message.content_encoding, codec, accept)
+    return decode_plain_body(data, message.content_type, message.content_encoding, codec, accept, unread=unread)
 
 
 def decode_plain_body(
-    data: bytes, content_type: str, content_encoding: str, codec: Codec, accept: frozenset[str] | None
+    data: bytes,
+    content_type: str,
+    content_encoding: str,
+    codec: Codec,
+    accept: frozenset[str] | None,
+    *,
+    unread: bool = False,
 ) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
     """The same for a body that is not compressed."""
-    body = codec.loads(_bounded(data, codec), content_type, content_encoding, accept)
+    split = split_body if unread else None
+    body = codec.loads(_bounded(data, codec), content_type, content_encoding, accept, split)
     try:
         args, kwargs, embed = _from_dict(body) if type(body) is dict else body
     except (TypeError, ValueError):
@@ -339,9 +347,6 @@ def decode_plain_body(
         embed = _checked_mapping(embed, "embed")
     if not ("chord" in embed and "chain" in embed and "callbacks" in embed and "errbacks" in embed):
         embed = {**_EMBED, **embed}
-    chain = embed["chain"]
-    if type(chain) is list and len(chain) >= _MANY_STEPS and codec.holds_plain(data, content_type):
-        embed["chain"] = PlainSteps(chain)
     return args, kwargs, embed
 
 

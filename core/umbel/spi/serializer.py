@@ -33,18 +33,28 @@ class Serializer(ABC):
         """
         return self.dumps(value)
 
-    def dumps_beside(self, values: Sequence[Any], name: str, plain: Sequence[Any]) -> bytes:
-        """Encode *values*, a list that ends with a dict, as if that dict had *plain* under *name* too.
+    def loads_beside(self, data: bytes, name: str) -> tuple[Any, bytes] | None:
+        """Decode a list that ends with a dict which ends with a long list under *name*, but leave that list's items.
 
-        *plain* is plain data, as in :meth:`dumps_plain`, and may be long: this may write it otherwise than :meth:`dumps`,
-        if that is quicker.
+        Return what *data* hold with that list empty, and the items as they are written; ``None`` where *data* are
+        otherwise, or it is hard to say. The other methods about items are called for a serializer that answers this.
         """
-        *others, last = values
-        return self.dumps([*others, {**last, name: list(plain)}])
+        return None
 
-    def holds_plain(self, data: bytes) -> bool:
-        """Say whether what *data* hold, which :meth:`loads` has read, is plain data; false where it is hard to say."""
-        return False
+    def dumps_beside(self, values: Sequence[Any], name: str, items: bytes) -> bytes:
+        """Encode *values*, a list that ends with a dict, with a list of the written *items* under *name* in that dict."""
+        raise NotImplementedError
+
+    def loads_items(self, items: bytes) -> list[Any]:
+        """Decode written items. Raises as :meth:`loads` does."""
+        raise NotImplementedError
+
+    def pop_item(self, items: bytes, first: str) -> tuple[dict[str, Any], bytes] | None:
+        """Decode the last of written items, which are dicts that begin with the key *first*; return it and the others.
+
+        ``None`` where it is hard to say where the last one begins.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def loads(self, data: bytes) -> Any:

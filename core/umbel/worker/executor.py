@@ -162,10 +162,12 @@ class TaskExecutor:
     def _request(self, frame: frames.JobFrame) -> Context:
         _, head, properties, content_type, encoding, body, delivery = frame
         if type(head) is tuple:
-            args, kwargs, embed = decode_plain_body(body, content_type, encoding, self._codec, self._accept)
+            args, kwargs, embed = decode_plain_body(
+                body, content_type, encoding, self._codec, self._accept, unread=True
+            )
         else:
             message = Message(body, frame.headers, properties, content_type, encoding)
-            args, kwargs, embed = decode_body(message, self._codec, self._accept)
+            args, kwargs, embed = decode_body(message, self._codec, self._accept, unread=True)
         return Context.from_message(
             head,
             properties,

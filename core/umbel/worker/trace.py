@@ -123,7 +123,7 @@ class Tracer:
     def _returned(self, plan: TaskPlan, request: Context, value: Any, runtime_s: float, flags: int) -> bytes:
         ended: Commit | None = None
         try:
-            if request.callbacks or request.chain or request.chord is not None:
+            if request.callbacks or request.steps or request.chord is not None:
                 ended = after_return(self._app, request, value)
         except Exception as error:
             return self._raised(plan, request, error, runtime_s, flags)

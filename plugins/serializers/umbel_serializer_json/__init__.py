@@ -107,9 +107,8 @@ _hides_mark = re.compile(rb"\\u00[567]").search
 _LONG_NUMBER: Final = b"9" * 19
 _AS_NINES: Final = bytes(ord("9") if chr(byte).isdigit() and byte < 128 else 0 for byte in range(256))
 
-
-#: Dates, signatures and other objects that have come among plain data are refused, not written by rules of orjson's own.
-_STRICT: Final = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+#: From so many bytes on it pays to leave a part of them unread.
+_LONG: Final = 1500
 
 
 def _has_no_marks(data: bytes) -> bool:
@@ -135,17 +134,40 @@ class JsonSerializer(Serializer):
         except orjson.JSONEncodeError:  # a lone surrogate, a number beyond 64 bits
             return self.dumps(value)
 
-    def dumps_beside(self, values: Sequence[Any], name: str, plain: Sequence[Any]) -> bytes:
-        try:
-            written = orjson.dumps({name: list(plain)}, option=_STRICT)
-        except orjson.JSONEncodeError:  # as in dumps_plain; or it has been changed, and is not plain any more
-            return super().dumps_beside(values, name, plain)
-        before = self.dumps(values)[: -len(b"}]")]
-        return b"%b%b%b]" % (before, b"" if before.endswith(b"{") else b", ", written[1:])
+    # A quotation mark before a letter begins a text, since none that ends one is followed by a letter. So what is found
+    # below by its quotation mark, name and all, is a key, and not part of a text; how deep it stands, decoding tells.
 
-    def holds_plain(self, data: bytes) -> bool:
-        # ``NaN`` and ``Infinity``, which orjson would write as null, are no marks and yet not plain.
-        return _has_no_marks(data) and b"NaN" not in data and b"Infinity" not in data
+    def loads_beside(self, data: bytes, name: str) -> tuple[Any, bytes] | None:
+        if len(data) < _LONG or not data.endswith(b"]}]"):
+            return None
+        start = data.find(b'"%b":' % name.encode()) + len(name) + 3
+        if data[start : start + 1] == b" ":
+            start += 1
+        if start < len(name) + 3 or data[start : start + 1] != b"[":
+            return None
+        try:
+            return self.loads(data[: start + 1] + b"]}]"), data[start + 1 : -3]
+        except ValueError:  # another key of that name
+            return None
+
+    def dumps_beside(self, values: Sequence[Any], name: str, items: bytes) -> bytes:
+        before = self.dumps(values)[: -len(b"}]")]
+        return b'%b%b"%b": [%b]}]' % (before, b"" if before.endswith(b"{") else b", ", name.encode(), items)
+
+    def loads_items(self, items: bytes) -> list[Any]:
+        found: list[Any] = self.loads(b"[%b]" % items)
+        return found
+
+    def pop_item(self, items: bytes, first: str) -> tuple[dict[str, Any], bytes] | None:
+        start = items.rfind(b'{"%b":' % first.encode())
+        others = items[: max(start, 0)].rstrip()
+        if start < 0 or (others and not others.endswith(b",")):
+            return None
+        try:
+            last = self.loads(items[start:])
+        except ValueError:  # it is inside of the last one
+            return None
+        return (last, others[:-1]) if type(last) is dict else None
 
     def loads(self, data: bytes) -> Any:
         if _has_no_marks(data) and (len(data) < 19 or _LONG_NUMBER not in data.translate(_AS_NINES)):

@@ -1,0 +1,52 @@
+"""The steps of a long chain that a message carries and nobody has read yet: they are handed on as they came.
+
+A chain of a thousand steps carries those to come in each of its messages. To read and write them all for each step would
+make the chain the slower the longer it is; a worker needs the next one alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from umbel.spi import Serializer
+
+__all__ = ["UnreadSteps", "split_body"]
+
+_EMBED: Final = {"callbacks", "errbacks", "chain", "chord"}
+
+
+class UnreadSteps:
+    """Steps of a chain, last first, as *serializer* has written them into a message. Iterating reads them all."""
+
+    __slots__ = ("serializer", "written")
+
+    def __init__(self, serializer: Serializer, written: bytes) -> None:
+        self.serializer = serializer
+        self.written = written
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.serializer.loads_items(self.written))
+
+    def following(self) -> tuple[dict[str, Any], UnreadSteps | list[Any]] | None:
+        """Return the next step and those after it; ``None`` where all of them have to be read to know it."""
+        found = self.serializer.pop_item(self.written, "task")
+        if found is None:
+            return None
+        step, rest = found
+        return step, UnreadSteps(self.serializer, rest) if rest else []
+
+
+def split_body(serializer: Serializer, data: bytes) -> Any:
+    """Return the body of a task message that *data* hold, its chain being :class:`UnreadSteps`; else ``None``.
+
+    It is ``None`` for all but bodies that end with a long chain, as those of workers do.
+    """
+    found = serializer.loads_beside(data, "chain")
+    if found is None:
+        return None
+    body, written = found
+    if type(body) is not list or len(body) != 3 or type(body[2]) is not dict or body[2].keys() != _EMBED:
+        return None
+    body[2]["chain"] = UnreadSteps(serializer, written)
+    return body
