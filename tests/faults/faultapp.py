@@ -107,15 +107,25 @@ def total(parts: list[dict[str, Any]], number: int) -> dict[str, Any]:
     return _start("total", number)
 
 
+def _name_of(descriptor: str) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except OSError:  # the one that listed them
+        return ""
+
+
 def _tell_of_memory(number: int, frame: FrameType | None) -> None:
     """Write what this process holds: what grows from round to round is lost."""
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
+    names = [_name_of(number) for number in os.listdir("/proc/self/fd")]
     held = {
         "objects": len(gc.get_objects()),
         "rss_kib": pages * os.sysconf("SC_PAGESIZE") // 1024,
         "threads": threading.active_count(),
-        "descriptors": len(os.listdir("/proc/self/fd")),
+        "descriptors": len(names),
+        "sockets": sum(name.startswith("socket:") for name in names),
+        "pipes": sum(name.startswith("pipe:") for name in names),
     }
     _note(json.dumps(held), f"memory.{os.getpid()}")
 

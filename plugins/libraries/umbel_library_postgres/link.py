@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import math
+import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import Any, Final, TypeVar
 
@@ -18,6 +20,8 @@ from umbel_library_postgres.address import Address
 __all__ = ["Connection", "Link", "TooLateError", "connect", "explain"]
 
 T = TypeVar("T")
+
+_LEAST_CONNECT_TIMEOUT_S: Final = 2  # of the driver
 
 #: Statistics of queues are always old: what is empty now has a million rows in a minute. So plans follow the indexes.
 #: A client that stands still in the middle of a transaction must not hold the locks of others.
@@ -79,9 +83,12 @@ def _until(steps: Generator[Any, Any, T], give_up_at: float) -> Generator[Any, A
 def connect(address: Address, timeout_s: float, command_timeout_s: float) -> Connection:
     """Return a new connection that commits each statement; raises the driver's errors."""
     options: dict[str, Any] = dict(address.options)
-    allowed_s = max(2, math.ceil(timeout_s))  # the driver's least
+    allowed_s = max(_LEAST_CONNECT_TIMEOUT_S, math.floor(timeout_s))
     options["connect_timeout"] = min(int(options.get("connect_timeout") or allowed_s) or allowed_s, allowed_s)
-    connection = Connection.connect(autocommit=True, **options)
+    if timeout_s < _LEAST_CONNECT_TIMEOUT_S:
+        connection = _connected_soon(options, timeout_s)
+    else:
+        connection = Connection.connect(autocommit=True, **options)
     connection.timeout_s = max(1.0, timeout_s)
     try:
         connection.execute(_SET_UP.format(milliseconds=int(command_timeout_s * 1000)).encode())
@@ -90,6 +97,29 @@ def connect(address: Address, timeout_s: float, command_timeout_s: float) -> Con
         raise
     connection.timeout_s = command_timeout_s + 1.0  # the server's own deadline comes first, and keeps the connection
     return connection
+
+
+def _connected_soon(options: dict[str, Any], timeout_s: float) -> Connection:
+    """Connect within less than the driver's least time, by leaving an attempt that takes longer to its own end."""
+    attempt: Future[Connection] = Future()
+
+    def run() -> None:
+        try:
+            attempt.set_result(Connection.connect(autocommit=True, **options))
+        except BaseException as error:
+            attempt.set_exception(error)
+
+    threading.Thread(target=run, name="umbel-postgres-connect", daemon=True).start()
+    try:
+        return attempt.result(timeout_s)
+    except TimeoutError:
+        attempt.add_done_callback(_close_unless_failed)
+        raise TooLateError("no answer in time") from None
+
+
+def _close_unless_failed(attempt: Future[Connection]) -> None:
+    if attempt.exception() is None:
+        attempt.result().close()
 
 
 def explain(error: psycopg.Error, masked: str) -> str:

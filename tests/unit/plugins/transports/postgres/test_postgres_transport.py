@@ -17,6 +17,7 @@ from umbel import Umbel, chain, chord, group
 from umbel.exceptions import ImproperlyConfigured, OperationalError
 from umbel.model import Exchange, Message, Publication, Queue, Settlement
 from umbel.testing.processes import ChildProcess
+from umbel.testing.proxy import TcpProxy
 from umbel_library_postgres import Address
 from umbel_transport_postgres import PostgresTransport, PostgresTransportSettings, in_transaction, umbel_transport
 
@@ -294,6 +295,15 @@ def test_a_server_that_stands_still_is_given_up(tmp_path: Any) -> None:
         finally:
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
+        transport.close()
+
+
+def test_a_server_that_says_nothing_is_given_up_before_the_driver_would(postgres_server: Any) -> None:
+    # The driver gives each attempt two seconds at least, and says so in other words.
+    with TcpProxy("127.0.0.1", postgres_server.port) as proxy, proxy.holding():
+        transport = umbel_transport(None, postgres_server.url.replace(f":{postgres_server.port}/", f":{proxy.port}/"))
+        with pytest.raises(OperationalError, match="no answer in time"):
+            transport.open(0.3)
         transport.close()
 
 
