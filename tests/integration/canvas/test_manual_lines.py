@@ -142,3 +142,32 @@ def test_a_handler_that_does_not_call_its_base_keeps_no_chord_open(
 def test_a_header_may_be_anything_that_yields_signatures(tasks: Any, umbel_worker: Any, make: Any) -> None:
     """[A331] [A332]"""
     assert chord(make([tasks.add.s(i, i) for i in range(5)]))(tasks.ident.s()).get(timeout=SOON_S) == [0, 2, 4, 6, 8]
+
+
+def test_a_long_chain_whose_steps_retry_are_replaced_and_fail(umbel_app: Umbel, tasks: Any, umbel_worker: Any) -> None:
+    """What follows is handed on unread; a step that needs to know it (a retry, a replacement, an end) reads it."""
+
+    @umbel_app.task(name="replacing", bind=True)
+    def replacing(self: Task[..., Any], value: int) -> Any:
+        return self.replace(chain(tasks.add.s(value, 1), tasks.add.s(1)))
+
+    @umbel_app.task(name="dropping", bind=True)
+    def dropping(self: Task[..., Any], value: int) -> int:
+        assert self.request.chain is not None
+        del self.request.chain[1:]  # the last step stands first
+        return value
+
+    def steps(*odd: Any) -> list[Any]:
+        return [tasks.add.s(1) for _ in range(15)] + list(odd) + [tasks.add.s(1) for _ in range(15)]
+
+    assert chain(tasks.ident.s(0), *steps(tasks.flaky.s(), replacing.s())).delay().get(timeout=SOON_S) == 32
+    members = [
+        chain(tasks.ident.s(0), *steps(group(tasks.add.s(1), tasks.add.s(2)), tasks.total.s())) for _ in range(2)
+    ]
+    assert chord(members, tasks.total.s()).delay().get(timeout=SOON_S) == 2 * (2 * 15 + 3 + 15)
+    failing = chain(tasks.ident.s(0), *steps(tasks.fail.s())).on_error(tasks.handle.s())
+    result = failing.delay()
+    assert repr(result.get(timeout=SOON_S, propagate=False)) == "Broken('because')"
+    assert [name for name, *_ in tasks.wait(1)] == ["handle"]
+    chain(tasks.ident.s(0), *steps(dropping.s()), tasks.note.s()).delay()
+    assert tasks.wait(2)[1] == (15,)
