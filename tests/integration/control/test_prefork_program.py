@@ -23,6 +23,8 @@ from umbel.worker import Worker
 
 NODE = "w1@steered"
 PATIENCE_S = 60.0
+#: Programs that start take their time where the machine has much else to do.
+pytestmark = pytest.mark.timeout(180)
 SHOTS = 6
 
 MODULE = """

@@ -13,7 +13,7 @@ import attrs
 import click
 
 from umbel.cli.multi.arguments import MULTI_OPTIONS, parse
-from umbel.cli.multi.nodes import Node
+from umbel.cli.multi.nodes import Node, is_alive
 from umbel.cli.worker import command as worker_command
 from umbel.suggestions import suggest
 from umbel.worker.naming import expand
@@ -123,7 +123,7 @@ def _wait(cluster: _Cluster, told: dict[int, Node], ended: Callable[[Node], None
     tell_at = time.monotonic()
     while told:
         for pid, node in list(told.items()):
-            if node.pid() != pid:
+            if not is_alive(pid):  # not: whether its pid file is gone, which is a little earlier
                 del told[pid]
                 cluster.say(f"\t> {node.name}: OK")
                 ended(node)

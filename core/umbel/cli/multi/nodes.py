@@ -15,7 +15,7 @@ import attrs
 from umbel.worker.naming import expand
 from umbel.worker.pidfile import PidFile
 
-__all__ = ["Node"]
+__all__ = ["Node", "is_alive"]
 
 #: Importing an application may take its time.
 _START_WITHIN_S: Final = 60.0
@@ -48,7 +48,7 @@ class Node:
         A number that was given to another program since is no node: it must not get a signal.
         """
         pid = PidFile(str(self.pid_path)).read()
-        if pid is None or not _is_alive(pid):
+        if pid is None or not is_alive(pid):
             return None
         return pid if self._is_ours(pid) else None
 
@@ -117,7 +117,8 @@ class Node:
             PidFile(str(self.pid_path)).forget()
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Say whether the process *pid* runs, whoever's it is."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
