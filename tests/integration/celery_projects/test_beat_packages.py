@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ReadUntil = Callable[[subprocess.Popen[str], str], str]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 def test_django_celery_beat(project: Project, redis_server: Server, reads_until: ReadUntil) -> None:
     """Schedules from Django's database: beat sends what is due, notes when, and hears of changes while it runs."""
     project.package("proj")
@@ -80,7 +80,7 @@ def test_django_celery_beat(project: Project, redis_server: Server, reads_until:
     reads_until(worker, "told clocked")
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 def test_redbeat(project: Project, redis_server: Server, reads_until: ReadUntil) -> None:
     """Schedules in Redis, and the lock by which one beat of several sends them."""
     project.write(
@@ -122,7 +122,7 @@ def test_redbeat(project: Project, redis_server: Server, reads_until: ReadUntil)
     reads_until(worker, "told added")
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 def test_tasks_that_are_there_once(project: Project, redis_server: Server) -> None:
     """celery-singleton gives the call that waits already; celery-once refuses a second one; both let go at the end."""
     said = project.python(
