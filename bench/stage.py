@@ -164,7 +164,11 @@ class Worker(Tree):
 def each_peer(options, broker, measure, names=None):
     """Call *measure* with a stage for each peer of *broker*; return its rows, and why others were left out."""
     rows, left_out = [], {}
-    for name in options.peers or names or peers.PEERS[broker.name]:
+    here = names or peers.PEERS[broker.name]
+    for name in options.peers or here:
+        if name not in here:
+            left_out[name] = f"not measured here on {broker.name}"
+            continue
         try:
             with Stage(name, broker) as stage:
                 rows.append({"system": stage.title, **measure(stage)})
