@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 
 from umbel.exceptions import UmbelError
@@ -47,18 +48,55 @@ class PidFile:
 
         Raises :class:`PidFileTaken` when a living process is named, ``OSError`` when the file cannot be written.
         """
-        remark = None
         for _ in range(5):
-            try:
-                handle = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-            except FileExistsError:
-                remark = self._remove_left_over()
+            opened = self._open()
+            if opened is None:
                 continue
-            with os.fdopen(handle, "w", encoding="ascii") as file:
-                file.write(f"{os.getpid()}\n")
-            self._held_by = os.getpid()
-            return remark
-        raise UmbelError(f"pid file {self.path} is written by another process again and again; give up")
+            handle, is_new = opened
+            try:
+                # Of two that start at once the second waits here, and finds the first one's number then.
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                if self._is_at_path(handle):
+                    return self._take(handle, is_new=is_new)
+            finally:
+                os.close(handle)
+        raise UmbelError(f"pid file {self.path} is removed by another process again and again; give up")
+
+    def _open(self) -> tuple[int, bool] | None:
+        """Return the open file and whether it is new; ``None`` when another process has removed it in this instant."""
+        try:
+            return os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o644), True
+        except FileExistsError:
+            pass
+        try:
+            return os.open(self.path, os.O_RDWR | os.O_CLOEXEC), False
+        except FileNotFoundError:
+            return None
+        except PermissionError:
+            self._check(self.read())  # another user's, whose process may live
+            raise
+
+    def _is_at_path(self, handle: int) -> bool:
+        """Say whether the file was not removed before it was locked."""
+        with contextlib.suppress(FileNotFoundError):
+            return os.path.samestat(os.fstat(handle), os.stat(self.path))
+        return False
+
+    def _take(self, handle: int, *, is_new: bool) -> str | None:
+        pid = self.read()
+        self._check(pid)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        self._held_by = os.getpid()
+        if (is_new and pid is None) or pid == os.getpid():
+            return None
+        if pid is None:
+            return f"pid file {self.path} held no process id; replaced"
+        return f"pid file {self.path} was left by process {pid}, which is gone; replaced"
+
+    def _check(self, pid: int | None) -> None:
+        if pid is not None and pid != os.getpid() and _is_alive(pid):
+            raise PidFileTaken(self.path, pid)
 
     def release(self) -> None:
         """Remove the file, if it is still this process's. May be called twice; a forked child's call does nothing."""
@@ -71,16 +109,6 @@ class PidFile:
         """Remove the file, whoever has written it: its process is known to be gone."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path)
-
-    def _remove_left_over(self) -> str | None:
-        pid = self.read()
-        if pid is not None and pid != os.getpid() and _is_alive(pid):
-            raise PidFileTaken(self.path, pid)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path)
-        if pid is None:
-            return f"pid file {self.path} held no process id; replaced"
-        return f"pid file {self.path} was left by process {pid}, which is gone; replaced"
 
 
 def _is_alive(pid: int) -> bool:

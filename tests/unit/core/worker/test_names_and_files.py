@@ -92,6 +92,44 @@ def test_a_broken_pid_file_is_replaced(tmp_path: Path, content: bytes) -> None:
     file.release()
 
 
+_ACQUIRE = """
+import sys
+from umbel.worker.pidfile import PidFile, PidFileTaken
+print("here", flush=True)
+sys.stdin.readline()
+try:
+    PidFile(sys.argv[1]).acquire()
+    print("mine", flush=True)
+except PidFileTaken:
+    print("taken", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("content", [None, "garbage"])
+def test_of_many_that_start_at_once_one_gets_the_pid_file(tmp_path: Path, content: str | None) -> None:
+    """[B1132]"""
+    path = tmp_path / "w.pid"
+    if content is not None:
+        path.write_text(content)
+    command = [sys.executable, "-c", _ACQUIRE, str(path)]
+    starters = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) for _ in range(6)
+    ]
+    try:
+        for line in ("here\n", None):
+            answers = [one.stdout.readline() for one in starters if one.stdout]
+            assert line is None or set(answers) == {line}
+            if line:
+                for one in starters:
+                    assert one.stdin
+                    one.stdin.write("go\n")
+        assert sorted(answers) == ["mine\n", *["taken\n"] * 5]
+    finally:
+        for one in starters:
+            one.communicate("end\n")
+
+
 def test_another_processs_pid_file_is_not_removed(tmp_path: Path) -> None:
     path = tmp_path / "w.pid"
     file = PidFile(str(path))
