@@ -40,6 +40,8 @@ _DEFAULTS: Final[dict[str, Any]] = {
 #: The values of a complete set; ``KeyError`` for an incomplete one.
 _values = itemgetter("retries", "timelimit", "task", "id", "root_id", "stamps", *_DEFAULTS)
 _NO_LIMITS: Final = [None, None]
+#: A chain of so many steps to come is worth being left unread.
+_LONG_CHAIN: Final = 8
 _EMBED: Final[dict[str, Any]] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
@@ -135,11 +137,11 @@ def _headers(
 def _body(call: TaskCall, args: Sequence[Any], kwargs: dict[str, Any], codec: Codec) -> tuple[bytes, str, str]:
     chain = call.chain
     embed = {"callbacks": call.callbacks, "errbacks": call.errbacks, "chain": chain, "chord": call.chord}
-    if chain:
+    if type(chain) is UnreadSteps:
         del embed["chain"]
-        if type(chain) is UnreadSteps:
-            return codec.dumps_beside((args, kwargs, embed), "chain", chain, call.serializer)
-        embed["chain"] = chain  # at the end, where a long one may be left unread
+        return codec.dumps_beside((args, kwargs, embed), "chain", chain, call.serializer)
+    if isinstance(chain, list) and len(chain) >= _LONG_CHAIN:
+        embed["chain"] = embed.pop("chain")  # at the end, where it may be left unread; else the order is Celery's
     return codec.dumps((args, kwargs, embed), call.serializer)
 
 

@@ -102,13 +102,13 @@ def test_an_old_name_in_a_file_is_told_in_one_line(project: Any) -> None:
 
 
 def test_two_workers_of_one_name_are_told_and_both_work(project: Any) -> None:
-    """[B1125] the second says so, and neither harms the other."""
+    """[B1125] the second says so at its start, the first when it hears of it, and neither harms the other."""
     project.write("@app.task(bind=True)\ndef where(self):\n    return os.getppid()\n")
     with project.start("-c", "1", "-n", "twin@%h") as first, project.start("-c", "1", "-n", "twin@%h") as second:
         second.wait_for(
             r"another worker named twin@\S+ runs on this machine .* give each a name of its own \(-n NAME@%h\)"
         )
-        assert "another worker" not in first.text
+        first.wait_for(r"another worker named twin@\S+ is at this broker .* give each a name of its own \(-n NAME@%h\)")
         assert [project.send("add", number, 1).get(timeout=30) for number in range(20)] == list(range(1, 21))
         assert second.stop() == 0
         assert project.works()
