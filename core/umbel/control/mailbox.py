@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -42,6 +44,8 @@ class Mailbox:
 
     def __init__(self, app: Umbel) -> None:
         self._app = app
+        self._token = new_id()
+        self._preparing = threading.Lock()
 
     def cast(self, request: ControlRequest, timeout_s: float, connection: Transport | None = None) -> None:
         """Send *request*; nobody answers. Raises :class:`~umbel.exceptions.OperationalError` after *timeout_s*."""
@@ -114,9 +118,12 @@ class Mailbox:
             )
         pool = self._app.connections.transports
         probe = probe_queue(self._app.conf)
-        if not pool.is_declared(probe.name):
-            pool.declare(transport, [probe])
-            transport.delete(probe.name)
+        # A name of its own: two that ask at once must not delete each other's.
+        probe = attrs.evolve(probe, name=f"{probe.name}.{self._token}.{os.getpid()}")
+        with self._preparing:
+            if not pool.is_declared(probe.name):
+                pool.declare(transport, [probe])
+                transport.delete(probe.name)
 
     @contextlib.contextmanager
     def _listening(self, transport: Transport, queue: Queue) -> Iterator[Consumer]:

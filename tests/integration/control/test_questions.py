@@ -69,6 +69,8 @@ def test_figures_have_celerys_shape_and_no_password(memory_site: Any) -> None:
     assert "s3cret" not in str(conf) + str(stats) + asked.report()["ok"]
 
 
+# It collects garbage, that of tests before it as well, whose sockets may complain of that.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_tasks_queues_and_memory_are_told(memory_site: Any) -> None:
     """[A286] [A301]."""
     memory_site.worker()
