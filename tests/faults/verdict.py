@@ -21,8 +21,8 @@ RESUMED_WITHIN_S: Final = 5.0
 _GRACE_S: Final = 1.0
 #: A task that is late may have waited behind others on a slow machine; one that is this late was forgotten for a while.
 _STUCK_S: Final = 30.0
-#: Growth that is none: caches that fill, a thread that is just ending, connections that are made on demand (nine descriptors were seen),
-#: memory that the allocator keeps for itself (ten megabytes were seen; objects say whether it is ours).
+#: Growth that is none: caches that fill, a thread that is just ending, connections that are made on demand (nine descriptors
+#: were seen), memory that the allocator keeps for itself (ten megabytes were seen; objects say whether it is ours).
 _GROWTH: Final = {"objects": 3000, "rss_kib": 16 * 1024, "threads": 2, "descriptors": 12}
 _BATCH: Final = 500
 
