@@ -124,37 +124,20 @@ class Connections:
         sha = self._shas.get(script)
         if sha is None:
             sha = self._shas[script] = self.call(connection, "SCRIPT", "LOAD", script).decode()
-        connection.send([("EVALSHA", sha, len(keys), *keys, *arguments) for keys, arguments in calls])
-        answers: list[Any] = []
-        failures: list[errors.ResponseError] = []
-        for _ in calls:  # every answer is read, whatever it is: the connection is used again
-            try:
-                answers.append(connection.read())
-            except errors.ResponseError as error:
-                failures.append(error)
-        if any(isinstance(failure, errors.NoScriptError) for failure in failures):
+        answers = connection.exchange([("EVALSHA", sha, len(keys), *keys, *arguments) for keys, arguments in calls])
+        if any(isinstance(answer, errors.NoScriptError) for answer in answers):
             return [self.run(connection, script, *call) for call in calls]
-        if failures:
-            raise failures[0]
+        _raise_refusal(answers)
         return answers
 
     def transact(self, connection: Wire, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """Run *commands* in one MULTI, in one write; raises when any of them fails."""
-        connection.send([("MULTI",), *commands, ("EXEC",)])
-        failure: errors.ResponseError | None = None
-        for _ in range(len(commands) + 1):
-            try:
-                connection.read()
-            except errors.ResponseError as error:
-                failure = failure or error
-        try:
-            answers: list[Any] = connection.read()
-        except errors.ResponseError as error:
-            raise failure or error from None
-        for answer in answers:
-            if isinstance(answer, errors.ResponseError):
-                raise answer
-        return answers
+        said = connection.exchange([("MULTI",), *commands, ("EXEC",)])
+        answers = said[-1]
+        # Where it is no list it is a refusal too, which says less than what was refused before it.
+        _raise_refusal(answers if isinstance(answers, list) else said)
+        found: list[Any] = answers
+        return found
 
     def close(self) -> None:
         """Disconnect what is not lent."""
@@ -162,3 +145,10 @@ class Connections:
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
+
+
+def _raise_refusal(answers: Sequence[Any]) -> None:
+    """Raise the first of *answers* that is a refusal."""
+    for answer in answers:
+        if isinstance(answer, errors.ResponseError):
+            raise answer

@@ -99,6 +99,20 @@ class Wire:
             for piece in _pieces(packed):
                 sock.sendall(piece)
 
+    def exchange(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """Send *commands* and return their answers; one that is refused is answered by the ``ResponseError`` itself.
+
+        Every answer is read, whatever it is: the connection is used again.
+        """
+        self.send(commands)
+        answers: list[Any] = []
+        for _ in commands:
+            try:
+                answers.append(self.read())
+            except errors.ResponseError as error:
+                answers.append(error)
+        return answers
+
     def _reconnect(self) -> Any:
         """Connect anew, as the driver does by itself: who was cut off may still give back what he holds."""
         with errors.driver_errors():

@@ -138,7 +138,7 @@ class RedisConsumer(Consumer):
             for raw in answer[index + 1]:
                 deliveries.append(decode(raw, name, (self.id, f"{self._serial}:{key}", raw)))
                 self._serial += 1
-        has_more = counts[-3 if self._heeding else -2] > 0
+        has_more = counts[len(self._heeding)] > 0
         self._claim_at = self._next_claim(len(deliveries), answer[0], has_more=has_more)
         return deliveries
 

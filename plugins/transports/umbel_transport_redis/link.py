@@ -106,20 +106,14 @@ class Link:
 
     def _answers(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """Say *commands* and return their answers; the first refusal is raised as it is, after all were read."""
-        answers: list[Any] = []
-        failure: errors.ResponseError | None = None
         try:
-            self._wire.send(commands)
-            for _ in commands:
-                try:
-                    answers.append(self._wire.read())
-                except errors.ResponseError as error:
-                    failure = failure or error
+            answers = self._wire.exchange(commands)
         except (errors.RedisError, OSError) as error:
             self.close()
             raise self._translated(error, "talk to") from error
-        if failure is not None:
-            raise failure
+        for answer in answers:
+            if isinstance(answer, errors.ResponseError):
+                raise answer
         return answers
 
     def run(self, script: str, keys: Sequence[Any], arguments: Iterable[Any]) -> Any:
