@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib.util
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.servers import need
 
 from umbel.testing.redis_servers import RedisCluster, TlsRedisServer
 from umbel.testing.servers import MissingProgram, PostgresServer, RabbitmqServer, RedisServer, Server
@@ -42,18 +42,9 @@ class SqsServer(Server):
 
 
 def _served(kind: type[Server], factory: pytest.TempPathFactory) -> Iterator[Server]:
-    _check(kind)
+    need(kind)
     with kind(factory.mktemp(kind.__name__.lower())) as server:
         yield server
-
-
-def _check(kind: type[Server]) -> None:
-    try:
-        kind.program()
-    except MissingProgram as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +69,7 @@ def tls_redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
 
 @pytest.fixture(scope="session")
 def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
-    _check(RedisServer)
+    need(RedisServer)
     with RedisCluster(tmp_path_factory.mktemp("rediscluster")) as cluster:
         yield cluster
 

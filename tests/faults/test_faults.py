@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tests.servers import need
 
-from umbel.testing.servers import MissingProgram, PostgresServer, RabbitmqServer, RedisServer, Server
+from umbel.testing.servers import PostgresServer, RabbitmqServer, RedisServer, Server
 
 _PROGRAMS: dict[str, type[Server]] = {"redis": RedisServer, "rabbitmq": RabbitmqServer, "postgres": PostgresServer}
 
@@ -20,12 +20,7 @@ _ALL = "broker-restart,cut,freeze,slow,disk-full,pool-server,stop-kill,caller-ki
 def run(broker: str, *options: str) -> str:
     """Run the harness, which exits with 1 when a promise was broken; return what it has printed."""
     if broker in _PROGRAMS:
-        try:
-            _PROGRAMS[broker].program()
-        except MissingProgram as error:
-            if os.environ.get("CI"):
-                raise
-            pytest.skip(str(error))
+        need(_PROGRAMS[broker])
     program = str(Path(__file__).with_name("run.py"))
     done = subprocess.run(
         [sys.executable, program, "--broker", broker, "--verbose", *options],

@@ -13,9 +13,10 @@ import redis
 import redis.connection
 import redis.crc
 import redis.exceptions
+from tests.servers import need
 
 from umbel.exceptions import ImproperlyConfigured
-from umbel.testing.servers import MissingProgram, RedisServer
+from umbel.testing.servers import RedisServer
 from umbel_library_redis import Wire, errors
 from umbel_library_redis.dialing import Dialer, identity_of
 from umbel_library_redis.direct import Direct
@@ -31,10 +32,7 @@ _OPTIONS: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A server of this module's own, since its users are changed."""
-    try:
-        RedisServer.program()
-    except MissingProgram as error:
-        pytest.skip(str(error))
+    need(RedisServer)
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
         yield server
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 
 import pytest
+from tests.servers import need
 
 from umbel.model import Message, Publication, Queue, Settlement
-from umbel.testing.servers import MissingProgram, RabbitmqServer
+from umbel.testing.servers import RabbitmqServer
 from umbel_transport_amqp.settings import AmqpSettings
 from umbel_transport_amqp.transport import AmqpTransport
 
@@ -21,12 +21,7 @@ _TRIES_AGAIN_AFTER_MS = 2000
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitmqServer]:
     """A server that nobody else has declared anything on."""
     advanced = f"[{{rabbit, [{{dead_letter_worker_publisher_confirm_timeout, {_TRIES_AGAIN_AFTER_MS}}}]}}]."
-    try:
-        RabbitmqServer.program()
-    except MissingProgram as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
+    need(RabbitmqServer)
     with RabbitmqServer(tmp_path_factory.mktemp("killed"), advanced=advanced) as server:
         yield server
 

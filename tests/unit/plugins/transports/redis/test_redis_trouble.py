@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from tests.servers import need
 
 from umbel.exceptions import OperationalError
 from umbel.model import Message, Publication, Queue
-from umbel.testing.servers import MissingProgram, RedisServer
+from umbel.testing.servers import RedisServer
 from umbel_transport_redis.settings import RedisTransportSettings
 from umbel_transport_redis.transport import RedisTransport
 
@@ -20,10 +21,7 @@ QUEUE = Queue(name="q")
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A server of this module's own, since it is hurt."""
-    try:
-        RedisServer.program()
-    except MissingProgram as error:
-        pytest.skip(str(error))
+    need(RedisServer)
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
         yield server
 
