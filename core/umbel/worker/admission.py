@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from umbel import signals
-from umbel.exceptions import ContentDisallowed, DecodeError, SignatureError, UmbelError
+from umbel.exceptions import ContentDisallowed, DecodeError, UmbelError
 from umbel.model import Delivery
 from umbel.protocol.tasks import normalize, parse_time
 from umbel.spi import Job, TransportCapabilities
 from umbel.worker import frames
 from umbel.worker.endings import Ending, Verdict
-from umbel.worker.failures import Failures, put_back
+from umbel.worker.failures import Failures, parking_reason, put_back
 from umbel.worker.held import Held, Jobs, delivery_count, held_of
 from umbel.worker.timers import Timer, Timers
 
@@ -296,14 +296,5 @@ class Admission:
             logger.debug("a message could not be admitted", exc_info=error)
         signals.task_rejected.send_robust(sender=self._app, message=delivery.message, exc=error)
         self._finish(
-            self._failures.parked(held, _reason(error), error if isinstance(error, UmbelError) else str(error))
+            self._failures.parked(held, parking_reason(error), error if isinstance(error, UmbelError) else str(error))
         )
-
-
-def _reason(error: Exception) -> str:
-    """Return the word that a message is parked under which *error* makes impossible to run."""
-    if isinstance(error, ContentDisallowed):
-        return "refused-content"
-    if isinstance(error, SignatureError):
-        return "bad-signature"
-    return "undecodable" if isinstance(error, DecodeError) else "invalid"

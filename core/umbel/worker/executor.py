@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from umbel import signals
 from umbel.context import Context
-from umbel.exceptions import ContentDisallowed, DecodeError, InvalidTaskError, SignatureError, SoftTimeLimitExceeded
+from umbel.exceptions import DecodeError, InvalidTaskError, SoftTimeLimitExceeded
 from umbel.log import LogStream
 from umbel.model import Message
 from umbel.protocol.tasks import decode_body, decode_plain_body
 from umbel.worker import frames
 from umbel.worker.batch_runs import BatchRun
+from umbel.worker.failures import parking_reason
 from umbel.worker.metas import MetaMaker
 from umbel.worker.plans import TaskPlan
 from umbel.worker.trace import Tracer
@@ -183,18 +184,9 @@ class TaskExecutor:
 
     def _refused(self, error: Exception) -> bytes:
         """A message that cannot become a request is parked by the worker, with the reason."""
-        if isinstance(error, ContentDisallowed):
-            reason = "refused-content"
-        elif isinstance(error, SignatureError):
-            reason = "bad-signature"
-        elif isinstance(error, DecodeError):
-            reason = "undecodable"
-        elif isinstance(error, InvalidTaskError):
-            reason = "invalid"
-        else:
+        if not isinstance(error, DecodeError | InvalidTaskError):
             logger.critical("a message could not be turned into a request", exc_info=error)
-            reason = "invalid"
-        return frames.encode_outcome(frames.PARK, reason=f"{reason}\n{error}")
+        return frames.encode_outcome(frames.PARK, reason=f"{parking_reason(error)}\n{error}")
 
     # -- coroutines in a thread ---------------------------------------------------------------------------------------
 

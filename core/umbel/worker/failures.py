@@ -40,17 +40,23 @@ from umbel.worker.parking import parked_publication
 if TYPE_CHECKING:
     from umbel.app import Umbel
 
-__all__ = ["Failures", "put_back"]
+__all__ = ["Failures", "parking_reason", "put_back"]
 
 logger = logging.getLogger("umbel.worker.failures")
 
-#: What the caller gets where a pool process refused the message, from which only texts come.
+#: The word under which a message is parked -> what it is that makes it impossible to run; the special before the general.
+#: It is also what the caller gets where a pool process refused the message, from which only texts come.
 _ERRORS: Final[Mapping[str, type[UmbelError]]] = {
-    "undecodable": DecodeError,
     "refused-content": ContentDisallowed,
     "bad-signature": SignatureError,
+    "undecodable": DecodeError,
     "invalid": InvalidTaskError,
 }
+
+
+def parking_reason(error: Exception) -> str:
+    """Return the word that a message is parked under which *error* makes impossible to run."""
+    return next((word for word, kind in _ERRORS.items() if isinstance(error, kind)), "invalid")
 
 
 def put_back(delivery: Delivery, headers: Mapping[str, Any], deliver_at: float | None = None) -> Publication:
