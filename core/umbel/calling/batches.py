@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from umbel.calling.ids import new_ids
 from umbel.calling.options import build_call, check_arguments, check_options
 from umbel.model import Message, Publication, Route, TaskCall
+from umbel.protocol.steps import embed_of
 
 if TYPE_CHECKING:
     from umbel.app import Umbel
@@ -42,13 +43,12 @@ class _Likeness:
 
     def __init__(self, app: Umbel, route: Route | None, first: Publication, call: TaskCall) -> None:
         message = first.message
-        chain = None if call.chain is None else list(call.chain)
         #: What the routers said of it: calls that go another way are not like it.
         self.route = route
         self._shown = app.publisher.shown
         self._dumps = app.codec.dumps
         self._serializer: Any = call.serializer
-        self._embed = {"callbacks": call.callbacks, "errbacks": call.errbacks, "chain": chain, "chord": call.chord}
+        self._embed = embed_of(call)
         self._first = first
         self._message = message
         self._headers = message.headers.copy()

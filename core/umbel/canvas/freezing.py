@@ -108,12 +108,18 @@ def _as_chord(header: Mapping[str, Any], body: Mapping[str, Any]) -> Frozen:
     }
 
 
-def _copy(value: Mapping[str, Any]) -> Frozen:
-    frozen = dict(value)
-    frozen["kwargs"], frozen["options"] = dict(value.get("kwargs") or {}), dict(value.get("options") or {})
-    frozen["args"] = tuple(value.get("args") or ())
-    frozen.setdefault("subtask_type", None)
-    frozen.setdefault("immutable", False)
+def _copy(value: Mapping[str, Any], options: dict[str, Any] | None = None) -> Frozen:
+    """Return a copy of *value*, with *options* in place of its own where they are given."""
+    args, kwargs = value.get("args"), value.get("kwargs")
+    frozen = {
+        **value,
+        "args": tuple(args) if args else (),
+        "kwargs": dict(kwargs) if kwargs else {},
+        "options": dict(value.get("options") or ()) if options is None else options,
+    }
+    if "immutable" not in value or "subtask_type" not in value:  # made by hand
+        frozen.setdefault("subtask_type", None)
+        frozen.setdefault("immutable", False)
     return frozen
 
 
@@ -173,19 +179,11 @@ class _Freezer:
             task_id = options["task_id"] = self._new()
         if self._reply_to is not None:
             options.setdefault("reply_to", self._reply_to)
-        args, kwargs, name = value.get("args"), value.get("kwargs"), value["task"]
-        frozen = {
-            **value,
-            "args": tuple(args) if args else (),
-            "kwargs": dict(kwargs) if kwargs else {},
-            "options": options,
-        }
-        if "immutable" not in value or "subtask_type" not in value:  # made by hand
-            frozen = {"subtask_type": None, "immutable": False, **frozen}
+        name = value["task"]
         if name not in self._stores:
             task = self._app.tasks.get(name)
             self._stores[name] = None if task is None else task.backend_url
-        return frozen, AsyncResult(task_id, self._stores[name], None, self._app, parent)
+        return _copy(value, options), AsyncResult(task_id, self._stores[name], None, self._app, parent)
 
     def _chain(self, value: Mapping[str, Any], parent: Member | None) -> tuple[Frozen, Member]:
         frozen = _copy(value)

@@ -126,10 +126,7 @@ def _plan_group(
     calls: list[PlannedCall] = []
     shared = _shared(options)
     for member in frozen["kwargs"]["tasks"]:
-        if member["subtask_type"] is None:
-            calls.append(_call(member, args, kwargs, shared))
-        else:
-            calls.extend(plan(member, args, kwargs, shared))
+        calls += plan(member, args, kwargs, shared)
     return calls
 
 
@@ -186,8 +183,5 @@ def _plan_header(
     calls: list[PlannedCall] = []
     for index, member in enumerate(members):
         place = {**shared, "chord": body, "group_id": group_id, "group_index": index}
-        if member["subtask_type"] is None:
-            calls.append(_call(member, args, kwargs, place))
-        else:
-            calls.extend(plan(member, args, kwargs, place))
+        calls += plan(member, args, kwargs, place)
     return calls

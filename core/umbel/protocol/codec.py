@@ -98,8 +98,9 @@ class Codec:
         """Return the value that *data* stand for.
 
         *accept* holds the content types to take; ``None`` takes every safe one. *content_encoding* is not asked: each
-        serializer knows its own, as in kombu. *split* is asked first, and may answer without reading all. Raises :class:`~umbel.exceptions.ContentDisallowed` before looking at
-        the data, :class:`~umbel.exceptions.DecodeError` for data that are not what they are said to be.
+        serializer knows its own, as in kombu. *split* is asked first, and may answer without reading all. Raises
+        :class:`~umbel.exceptions.ContentDisallowed` before looking at the data, :class:`~umbel.exceptions.DecodeError` for
+        data that are not what they are said to be.
         """
         if accept is not None and content_type not in accept:
             raise self._disallowed(content_type, accept)

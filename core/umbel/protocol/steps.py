@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from umbel.model import TaskCall
 from umbel.spi import Serializer
 
-__all__ = ["UnreadSteps", "split_body"]
+__all__ = ["EMBED", "UnreadSteps", "embed_of", "split_body"]
 
-_EMBED: Final = {"callbacks", "errbacks", "chain", "chord"}
+#: What a body holds beside the arguments of its call, when that is nothing.
+EMBED: Final[dict[str, Any]] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+#: A chain of so many steps to come is worth being left unread.
+_LONG_CHAIN: Final = 8
 
 
 class UnreadSteps:
@@ -37,6 +41,14 @@ class UnreadSteps:
         return step, UnreadSteps(self.serializer, rest) if rest else []
 
 
+def embed_of(call: TaskCall) -> dict[str, Any]:
+    """Return what a body of *call* holds beside its arguments, in Celery's order but for a long chain."""
+    embed = {"callbacks": call.callbacks, "errbacks": call.errbacks, "chain": call.chain, "chord": call.chord}
+    if isinstance(call.chain, list) and len(call.chain) >= _LONG_CHAIN:
+        embed["chain"] = embed.pop("chain")  # at the end, where it may be left unread
+    return embed
+
+
 def split_body(serializer: Serializer, data: bytes) -> Any:
     """Return the body of a task message that *data* hold, its chain being :class:`UnreadSteps`; else ``None``.
 
@@ -46,7 +58,7 @@ def split_body(serializer: Serializer, data: bytes) -> Any:
     if found is None:
         return None
     body, written = found
-    if type(body) is not list or len(body) != 3 or type(body[2]) is not dict or body[2].keys() != _EMBED:
+    if type(body) is not list or len(body) != 3 or type(body[2]) is not dict or body[2].keys() != EMBED.keys():
         return None
     body[2]["chain"] = UnreadSteps(serializer, written)
     return body

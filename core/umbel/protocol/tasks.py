@@ -14,7 +14,7 @@ from umbel.exceptions import DecodeError, EncodeError, InvalidTaskError
 from umbel.model import Message, TaskCall
 from umbel.protocol.codec import Codec
 from umbel.protocol.reprs import MAX_LENGTH, MAX_LEVELS, saferepr
-from umbel.protocol.steps import UnreadSteps, split_body
+from umbel.protocol.steps import EMBED, UnreadSteps, embed_of, split_body
 
 __all__ = ["decode_body", "decode_plain_body", "encode_task", "normalize", "parse_time"]
 
@@ -40,9 +40,6 @@ _DEFAULTS: Final[dict[str, Any]] = {
 #: The values of a complete set; ``KeyError`` for an incomplete one.
 _values = itemgetter("retries", "timelimit", "task", "id", "root_id", "stamps", *_DEFAULTS)
 _NO_LIMITS: Final = [None, None]
-#: A chain of so many steps to come is worth being left unread.
-_LONG_CHAIN: Final = 8
-_EMBED: Final[dict[str, Any]] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
 # -- writing ----------------------------------------------------------------------------------------------------------
@@ -135,13 +132,10 @@ def _headers(
 
 
 def _body(call: TaskCall, args: Sequence[Any], kwargs: dict[str, Any], codec: Codec) -> tuple[bytes, str, str]:
-    chain = call.chain
-    embed = {"callbacks": call.callbacks, "errbacks": call.errbacks, "chain": chain, "chord": call.chord}
-    if type(chain) is UnreadSteps:
+    embed = embed_of(call)
+    if type(call.chain) is UnreadSteps:
         del embed["chain"]
-        return codec.dumps_beside((args, kwargs, embed), "chain", chain, call.serializer)
-    if isinstance(chain, list) and len(chain) >= _LONG_CHAIN:
-        embed["chain"] = embed.pop("chain")  # at the end, where it may be left unread; else the order is Celery's
+        return codec.dumps_beside((args, kwargs, embed), "chain", call.chain, call.serializer)
     return codec.dumps((args, kwargs, embed), call.serializer)
 
 
@@ -317,7 +311,8 @@ def decode_body(
 ) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
     """Return arguments, keyword arguments and embed (always with its four keys) of a normalized *message*.
 
-    With *unread* a long chain may be :class:`~umbel.protocol.steps.UnreadSteps`. Raises :class:`~umbel.exceptions.InvalidTaskError` for a body of another shape, and as :meth:`Codec.loads` does.
+    With *unread* a long chain may be :class:`~umbel.protocol.steps.UnreadSteps`. Raises
+    :class:`~umbel.exceptions.InvalidTaskError` for a body of another shape, and as :meth:`Codec.loads` does.
     """
     data = _plain_body(message, codec)
     return decode_plain_body(data, message.content_type, message.content_encoding, codec, accept, unread=unread)
@@ -348,7 +343,7 @@ def decode_plain_body(
     if type(embed) is not dict:
         embed = _checked_mapping(embed, "embed")
     if not ("chord" in embed and "chain" in embed and "callbacks" in embed and "errbacks" in embed):
-        embed = {**_EMBED, **embed}
+        embed = {**EMBED, **embed}
     return args, kwargs, embed
 
 
@@ -377,7 +372,7 @@ def _from_dict(body: dict[str, Any]) -> tuple[list[Any], dict[str, Any], dict[st
         raise ValueError("no task in it")
     args = _checked_args(body.get("args"))
     kwargs = _checked_mapping(body.get("kwargs"), "keyword arguments")
-    return args, kwargs, {name: body.get(name) for name in _EMBED}
+    return args, kwargs, {name: body.get(name) for name in EMBED}
 
 
 def _checked_args(args: Any) -> list[Any]:
