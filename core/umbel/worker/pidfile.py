@@ -9,7 +9,7 @@ import os
 
 from umbel.exceptions import UmbelError
 
-__all__ = ["PidFile", "PidFileTaken"]
+__all__ = ["PidFile", "PidFileTaken", "has_process"]
 
 
 class PidFileTaken(UmbelError):
@@ -95,7 +95,7 @@ class PidFile:
         return f"pid file {self.path} was left by process {pid}, which is gone; replaced"
 
     def _check(self, pid: int | None) -> None:
-        if pid is not None and pid != os.getpid() and _is_alive(pid):
+        if pid is not None and pid != os.getpid() and has_process(pid):
             raise PidFileTaken(self.path, pid)
 
     def release(self) -> None:
@@ -111,7 +111,8 @@ class PidFile:
             os.unlink(self.path)
 
 
-def _is_alive(pid: int) -> bool:
+def has_process(pid: int) -> bool:
+    """Say whether there is a process *pid*, whoever's it is, be it one that has ended and nobody has asked for yet."""
     try:
         os.kill(pid, 0)
     except OSError as error:

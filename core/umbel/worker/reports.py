@@ -104,14 +104,10 @@ class Translator:
             totals[held.name] += 1
             if data == frames.DONE:
                 acks.append(held)
-            elif data[0] == frames.TOLD:
-                self._told(held, data, batch, told)
-            elif data[0] == frames.KEPT:
-                batch.endings.append(self._kept(held, data, told))
             elif isinstance(held, HeldTogether) and data[0] == frames.TOGETHER:
                 self._finished_together(held, data, batch, told)
             else:
-                batch.endings.append(self._ending(held, data, told))
+                self._ended(held, data, batch, told)
         if told:
             for observer in tuple(self.observers):  # one may be taken away meanwhile
                 observer(told)
@@ -121,12 +117,17 @@ class Translator:
         for held, outcome in zip(together.members, frames.decode_together(data), strict=True):
             if outcome == frames.DONE:
                 batch.acks.append(held)
-            elif outcome[0] == frames.TOLD:
-                self._told(held, outcome, batch, told)
-            elif outcome[0] == frames.KEPT:
-                batch.endings.append(self._kept(held, outcome, told))
             else:
-                batch.endings.append(self._ending(held, outcome, told))
+                self._ended(held, outcome, batch, told)
+
+    def _ended(self, held: Held, data: bytes, batch: Batch, told: list[Told]) -> None:
+        """Take an outcome that is more than an acknowledgement."""
+        if data[0] == frames.TOLD:
+            self._told(held, data, batch, told)
+        elif data[0] == frames.KEPT:
+            batch.endings.append(self._kept(held, data, told))
+        else:
+            batch.endings.append(self._ending(held, data, told))
 
     def _told(self, held: Held, data: bytes, batch: Batch, told: list[Told]) -> None:
         """Acknowledge a task that left its report and nothing else."""

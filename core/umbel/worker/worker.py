@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from umbel import signals
+from umbel.calling.ids import new_id
 from umbel.exceptions import UmbelError
 from umbel.model import Delivery
 from umbel.spi import Job, Pool, Transport
@@ -86,7 +86,7 @@ class Worker:
         self.queues = choose_queues(app, self.node, queues, exclude_queues)
         signals.celeryd_after_setup.send_robust(sender=self.node, instance=self, conf=app.conf)
         #: What tells this worker from another of its name.
-        self.instance = secrets.token_hex(8)
+        self.instance = new_id()
         self.started_at: float | None = None
         #: Tells others of this worker, and hears of them; both are made by their steps.
         self.events: EventsStep

@@ -13,7 +13,7 @@ from typing import Final
 import attrs
 
 from umbel.worker.naming import expand
-from umbel.worker.pidfile import PidFile
+from umbel.worker.pidfile import PidFile, has_process
 
 __all__ = ["Node", "is_alive"]
 
@@ -119,13 +119,7 @@ class Node:
 
 def is_alive(pid: int) -> bool:
     """Say whether the process *pid* runs, whoever's it is."""
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return not _is_zombie(pid)
+    return has_process(pid) and not _is_zombie(pid)
 
 
 def _is_zombie(pid: int) -> bool:

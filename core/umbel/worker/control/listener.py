@@ -32,7 +32,9 @@ _REPLY_TIMEOUT_S = 5.0
 
 
 class Listener:
-    """Takes requests for *node* from the broker, as the *instance* of that name, and gives each to *obey*, whose answer goes to whoever asked.
+    """Takes requests for *node* from the broker, as the *instance* of that name, and gives each to *obey*.
+
+    The answer goes to whoever asked.
 
     *connected* is called with the transport after each connect, *obeyed* after each command and before its answer goes
     out, *look* every second, all in the listener's thread; *peers* gives the nodes that live, or ``None`` where that is not known.
